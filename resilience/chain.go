@@ -1,0 +1,94 @@
+package resilience
+
+import "context"
+
+// Chain composes policies into one, outermost first: Chain(a, b).Do(ctx, op) is
+// a.Do(ctx, b.Do(·, op)). Nil policies are skipped and chains are flattened, so a
+// stage can be left out without an if. Chain() runs the operation once.
+//
+// The order that serves most callers is
+//
+//	total timeout, retry, rate limit, circuit breaker, bulkhead, attempt timeout
+//
+// A call through a chain allocates the same small amount whatever its length. In
+// return each stage must keep the promise of [Policy]: one call of the operation
+// at a time, and none after Do has returned.
+func Chain(policies ...Policy) Policy {
+	var stages chain
+	for _, p := range policies {
+		switch p := p.(type) {
+		case nil:
+		case chain:
+			stages = append(stages, p...)
+		default:
+			stages = append(stages, p)
+		}
+	}
+	switch len(stages) {
+	case 0:
+		return once
+	case 1:
+		return stages[0]
+	}
+	return stages
+}
+
+// chain is two policies or more, outermost first.
+type chain []Policy
+
+func (c chain) Do(ctx context.Context, op Operation) error {
+	d := descent{stages: c, op: op}
+	d.step = d.down
+	return d.down(ctx)
+}
+
+// WithName renames every stage that can be renamed.
+func (c chain) WithName(operation string) Policy {
+	named := make(chain, len(c))
+	for i, p := range c {
+		named[i] = Named(p, operation)
+	}
+	return named
+}
+
+// descent is one call on its way through a chain. As policies run their operation
+// one call at a time, a depth says which stage is next, and a single func value
+// serves as the operation of every stage: that is what keeps the allocations of
+// a call independent of the chain's length.
+type descent struct {
+	stages chain
+	op     Operation
+	step   Operation // d.down, bound once
+	depth  int
+}
+
+func (d *descent) down(ctx context.Context) error {
+	if d.depth == len(d.stages) {
+		return d.op(ctx)
+	}
+	stage := d.stages[d.depth]
+	d.depth++
+	defer d.up() // deferred, as an outer stage may recover a panic and call again
+	return stage.Do(ctx, d.step)
+}
+
+func (d *descent) up() { d.depth-- }
+
+// A Namer is a policy that can work under another name. Its rules and the state
+// behind them (budgets, breakers, later updates) stay shared with the original.
+type Namer interface {
+	WithName(operation string) Policy
+}
+
+// Named returns p under the name of the operation that it runs, so that telemetry
+// tells operations apart while the rules stay in one place. It reaches through
+// [Chain]. A policy that is no [Namer] is returned as it is.
+//
+//	client := resilience.Chain(retry, breaker)
+//	search := resilience.Named(client, "similarity_search")
+func Named(p Policy, operation string) Policy {
+	if n, ok := p.(Namer); ok {
+		return n.WithName(operation)
+	}
+	return p
+}

@@ -1,0 +1,97 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// OtherErrorType is the error type of errors that say nothing about their type, and
+// of those beyond what telemetry keeps apart. It is the fallback value of error.type
+// in the OpenTelemetry semantic conventions.
+const OtherErrorType = "_OTHER"
+
+// maxErrorType bounds the length of an error type in bytes.
+const maxErrorType = 64
+
+// ErrorType returns a short name for what kind of error err is, of low cardinality,
+// as telemetry shows it under error.type. The first of these that is found in err's
+// tree:
+//
+//   - what a method ErrorType() string returns
+//   - the name of a known transient failure, such as "connection_refused",
+//     "connection_reset", "timeout" or "dns"; or "canceled"
+//   - the Go type of the error, such as "*json.SyntaxError", past types that only
+//     wrap or carry a text
+//   - [OtherErrorType]
+//
+// It is at most 64 bytes long. For nil it is "".
+func ErrorType(err error) string {
+	if err == nil {
+		return ""
+	}
+	name := ""
+	find := func(nameOf func(error) string) bool {
+		visit(err, func(err error) bool {
+			name = nameOf(err)
+			return name == ""
+		})
+		return name != ""
+	}
+	if find(ownErrorType) || find(knownName) || find(goType) {
+		return name
+	}
+	return OtherErrorType
+}
+
+// ownErrorType returns what err says its type is: printable, valid UTF-8, bounded.
+func ownErrorType(err error) (name string) {
+	says, ok := err.(interface{ ErrorType() string })
+	if !ok {
+		return ""
+	}
+	defer ignorePanic()
+	name = says.ErrorType()
+	if len(name) > maxErrorType {
+		name = name[:maxErrorType]
+	}
+	return strings.ToValidUTF8(name, "")
+}
+
+func knownName(err error) string {
+	if errorIs(err, context.Canceled) {
+		return "canceled"
+	}
+	return transientName(err)
+}
+
+// carriers are types that say how an error was made, not what it is.
+var carriers = func() map[reflect.Type]bool {
+	text := errors.New("text")
+	types := make(map[reflect.Type]bool)
+	for _, err := range []error{
+		text,
+		Retryable(text),
+		errors.Join(text),
+		fmt.Errorf("text %d", 1),
+		fmt.Errorf("%w", text),
+		fmt.Errorf("%w: %w", text, text),
+	} {
+		types[reflect.TypeOf(err)] = true
+	}
+	return types
+}()
+
+func goType(err error) string {
+	t := reflect.TypeOf(err)
+	if carriers[t] {
+		return ""
+	}
+	name := t.String()
+	if len(name) > maxErrorType {
+		return name[:maxErrorType]
+	}
+	return name
+}

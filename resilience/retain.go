@@ -1,0 +1,100 @@
+package resilience
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// Retain returns a context for what an operation hands out and what lives longer
+// than the attempt that made it: a response body, a *sql.Rows, a stream. It has the
+// values of ctx. Until the operation returns it ends when ctx ends; afterwards it
+// ends only with the context that the outermost policy was called with. A policy's
+// own attempt timeout, and the cleaning up after the attempt, no longer reach it.
+//
+// Outside of an operation it is [context.WithCancel]. Call the CancelFunc when what
+// was handed out is closed, to free what the context holds.
+//
+//	retained, cancel := resilience.Retain(ctx)
+//	rows, err := db.QueryContext(retained, query)
+//	if err != nil {
+//		cancel()
+//		return nil, err
+//	}
+//	return &Rows{Rows: rows, close: cancel}, nil
+func Retain(ctx context.Context) (context.Context, context.CancelFunc) {
+	innermost, _ := ctx.Value(scopeKey).(*scope)
+	if innermost == nil {
+		return context.WithCancel(ctx)
+	}
+	outermost := innermost
+	for outermost.outer != nil {
+		outermost = outermost.outer
+	}
+	base, cancel := context.WithCancelCause(outermost.caller)
+	obey := func(ctx context.Context, s *scope) func() bool {
+		return context.AfterFunc(ctx, func() {
+			if !s.ended.Load() {
+				cancel(context.Cause(ctx))
+			}
+		})
+	}
+	stops := []func() bool{obey(ctx, innermost)}
+	for s := innermost.outer; s != nil; s = s.outer {
+		stops = append(stops, obey(s.ctx, s))
+	}
+	return retainedContext{base, ctx}, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel(context.Canceled)
+	}
+}
+
+// Scope makes [Retain] work under a policy that cancels attempts: attempt must be a
+// context derived from caller that ends with the attempt. The operation is to be
+// called with the returned context, and end must be called after the operation has
+// returned and before attempt is cancelled. It is for authors of policies.
+func Scope(caller, attempt context.Context) (ctx context.Context, end func()) {
+	s := &scope{caller: caller, ctx: attempt}
+	s.outer, _ = caller.Value(scopeKey).(*scope)
+	return scopedContext{attempt, s}, func() { s.ended.Store(true) }
+}
+
+// scope is one run of an operation whose context ends with that run.
+type scope struct {
+	caller context.Context
+	ctx    context.Context
+	outer  *scope // the run that this one is part of, or nil
+	ended  atomic.Bool
+}
+
+type scopedContext struct {
+	context.Context
+	scope *scope
+}
+
+func (c scopedContext) Value(key any) any {
+	if key == scopeKey {
+		return c.scope
+	}
+	return c.Context.Value(key)
+}
+
+// retainedContext has the end of one context and the values of another.
+type retainedContext struct {
+	context.Context // ends with the caller's
+	values          context.Context
+}
+
+func (c retainedContext) Value(key any) any {
+	if key == scopeKey {
+		return nil // what runs under it is part of no attempt any more
+	}
+	return c.values.Value(key)
+}
+
+// AfterFunc lets package context derive from c without a goroutine. It would not
+// find by itself what ends c, as c's values lead it to the attempt's context.
+func (c retainedContext) AfterFunc(f func()) func() bool {
+	return context.AfterFunc(c.Context, f)
+}

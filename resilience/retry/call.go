@@ -1,0 +1,294 @@
+package retry
+
+import (
+	"context"
+	"time"
+
+	"github.com/observable-go/toolkit/internal/clock"
+	"github.com/observable-go/toolkit/resilience"
+	"github.com/observable-go/toolkit/resilience/telemetry"
+)
+
+// call is one call of a policy. It lives on the stack of its goroutine. Its loop is
+//
+//	for more := c.begin(ctx, p, nil); more; more = c.ended(err) {
+//		value, err = op(c.attempt)
+//	}
+//
+// after which c.err is what the caller gets. close must be deferred.
+type call struct {
+	policy *Policy
+	rules  *rules
+	tel    telemetry.RetryCall
+	ctx    context.Context // of the call
+	err    error           // the result, once the call has ended
+
+	attempt  context.Context // of the attempt
+	attempts int             // begun so far
+	running  bool            // an attempt runs
+	finished bool
+	release  func() bool // ends the attempt's timeout; reports whether it had passed
+
+	last     telemetry.Failure
+	delay    time.Duration // the latest
+	history  history
+	reserved bool // a retry was granted by the budget and not sent yet
+	timer    clock.Timer
+
+	began    time.Time // if somebody asks for it
+	firstEnd time.Time // of the first attempt, if another followed
+}
+
+// begin starts a call and reports whether an attempt is to be made. If first is not
+// nil the first attempt was made before and failed with it.
+func (c *call) begin(ctx context.Context, p *Policy, first error) bool {
+	c.policy, c.rules = p, p.shared.rules.Load()
+	if first == nil && ctx.Err() == nil && p.shared.budget != nil {
+		p.shared.budget.Deposit()
+	}
+	timed := first == nil && (c.rules.MaxElapsed > 0 || p.tel.Times(ctx))
+	c.ctx, c.tel = p.tel.Begin(ctx, c.rules.max)
+	if timed {
+		c.began = c.now()
+	}
+	if first != nil {
+		c.attempts, c.running = 1, true
+		return c.ended(first)
+	}
+	if stop := contextStop(c.ctx); stop != nil {
+		outcome := *stop
+		outcome.outcome = telemetry.OutcomeNotStarted
+		return c.giveUp(&outcome)
+	}
+	return c.enter()
+}
+
+// enter begins the next attempt.
+func (c *call) enter() bool {
+	c.attempts++
+	ctx := c.ctx
+	if c.attempts > 1 {
+		ctx = resilience.WithAttempt(ctx, resilience.Attempt{
+			Policy: c.policy.name, Number: c.attempts, Max: c.rules.max,
+		})
+	}
+	ctx = c.tel.AttemptStarted(ctx, c.attempts)
+	if c.rules.AttemptTimeout > 0 {
+		ctx = c.limit(ctx)
+	}
+	c.attempt = ctx
+	c.running = true
+	return true
+}
+
+// limit puts the attempt under its timeout.
+func (c *call) limit(ctx context.Context) context.Context {
+	limited, cancel := clock.WithTimeout(ctx, c.policy.shared.clock, c.rules.AttemptTimeout)
+	scoped, end := resilience.Scope(c.ctx, limited)
+	c.release = func() bool {
+		timedOut := limited.Err() != nil
+		end()
+		cancel()
+		return timedOut
+	}
+	return scoped
+}
+
+// ended notes that the attempt returned err, and reports whether another one is to be
+// made. When it returns true the wait before that one is over.
+func (c *call) ended(err error) bool {
+	if err == nil {
+		c.leave()
+		c.tel.AttemptSucceeded(c.attempts)
+		outcome := telemetry.OutcomeSuccess
+		if c.attempts > 1 {
+			outcome = telemetry.OutcomeSuccessAfterRetry
+		}
+		return c.finish(nil, &telemetry.RetryEnd{Outcome: outcome})
+	}
+	class := c.failed(err)
+	if stop := contextStop(c.ctx); stop != nil && (class <= resilience.ClassRetryable || c.causedByContext(err)) {
+		return c.giveUp(stop)
+	}
+	switch class {
+	case resilience.ClassUnknown:
+		return c.pass(telemetry.OutcomeUnclassified)
+	case resilience.ClassPermanent:
+		return c.pass(telemetry.OutcomeNotRetryable)
+	case resilience.ClassRefused:
+		return c.pass(telemetry.OutcomeRefused)
+	}
+	if stop := c.retry(); stop != nil {
+		return c.giveUp(stop)
+	}
+	return c.enter()
+}
+
+// leave ends the attempt, and reports whether its timeout had passed.
+func (c *call) leave() (timedOut bool) {
+	c.running = false
+	if c.release != nil {
+		timedOut = c.release()
+		c.release = nil
+	}
+	return timedOut
+}
+
+// failed notes that the attempt failed with err, and returns the class of that.
+func (c *call) failed(err error) resilience.Class {
+	timedOut := c.leave()
+	class := c.policy.shared.classes.Classify(err)
+	errorType := resilience.ErrorType(err)
+	if timedOut && c.ctx.Err() == nil && class != resilience.ClassRefused &&
+		(class == resilience.ClassUnknown || is(err, context.Canceled) || is(err, context.DeadlineExceeded)) {
+		// Our timeout made the operation fail, whatever it calls that.
+		class, errorType = resilience.ClassRetryable, "timeout"
+	}
+	c.last = telemetry.Failure{Number: c.attempts, Err: err, ErrorType: errorType}
+	c.history[c.attempts%maxHistory] = Failure{Attempt: c.attempts, Err: err}
+	c.tel.AttemptFailed(&c.last)
+	return class
+}
+
+// retry waits for the next attempt, or returns why there is to be none.
+func (c *call) retry() *stop {
+	s := c.policy.shared
+	if c.attempts >= c.rules.max {
+		return stopExhausted
+	}
+	if !resilience.MayRetry(c.ctx) {
+		return stopNoRetry
+	}
+	delay, pushback := resilience.Pushback(c.last.Err)
+	if !pushback {
+		delay = max(0, c.rules.backoff.Delay(c.attempts-1, c.delay, clock.Random(s.clock)))
+	} else if delay > c.rules.pushbackLimit() {
+		return stopPushback
+	}
+	now := c.now()
+	if c.attempts == 1 {
+		c.firstEnd = now
+	}
+	if stop := c.rules.timeStop(c.ctx, now, c.began, delay); stop != nil {
+		return stop
+	}
+	if s.budget != nil {
+		if !s.budget.Withdraw() {
+			return stopBudget
+		}
+		c.reserved = true
+	}
+	c.delay = delay
+	c.history[c.attempts%maxHistory].Delay = delay
+	c.tel.RetryScheduled(&c.last, delay)
+	if c.timer.Wait(c.ctx, s.clock, delay) != nil {
+		c.refund()
+		return contextStop(c.ctx)
+	}
+	if s.onRetry != nil {
+		s.onRetry(c.ctx, Retry{
+			Policy: c.policy.name, Attempt: c.attempts + 1, Max: c.rules.max, Delay: delay, Err: c.last.Err,
+		})
+	}
+	c.reserved = false
+	c.tel.RetrySent(delay)
+	return nil
+}
+
+// timeStop returns the stop that a wait of delay from now on would run into, or nil.
+func (r *rules) timeStop(ctx context.Context, now, began time.Time, delay time.Duration) *stop {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(now) <= delay {
+		return stopDeadline
+	}
+	if r.MaxElapsed > 0 && now.Sub(began) > r.MaxElapsed-delay {
+		return stopMaxElapsed
+	}
+	return nil
+}
+
+// contextStop returns the stop that the state of the context demands, or nil.
+func contextStop(ctx context.Context) *stop {
+	switch err := ctx.Err(); {
+	case err == nil:
+		return nil
+	case is(err, context.DeadlineExceeded):
+		return stopDeadline
+	}
+	return stopCanceled
+}
+
+// causedByContext reports whether err is what the end of the context looks like.
+func (c *call) causedByContext(err error) bool {
+	return is(err, c.ctx.Err()) || is(err, context.Cause(c.ctx))
+}
+
+// pass ends the call with the operation's own error.
+func (c *call) pass(outcome telemetry.Outcome) bool {
+	return c.finish(c.last.Err, &telemetry.RetryEnd{Outcome: outcome})
+}
+
+// giveUp ends the call although it would go on.
+func (c *call) giveUp(stop *stop) bool {
+	err := &Error{
+		Policy: c.policy.name, Attempts: c.attempts, Reason: stop.err, Last: c.last.Err,
+		Cause: context.Cause(c.ctx), history: c.history,
+	}
+	end := telemetry.RetryEnd{Outcome: stop.outcome, Reason: stop.name}
+	more := c.finish(err, &end)
+	err.Elapsed = end.Latency
+	return more
+}
+
+// finish ends the call with err. It returns false: there is no next attempt.
+func (c *call) finish(err error, end *telemetry.RetryEnd) bool {
+	c.err, c.finished = err, true
+	end.Attempts = c.attempts
+	end.Nested = err != nil && (resilience.AttemptFrom(c.ctx) != nil || isNested(c.last.Err))
+	if !c.began.IsZero() || !c.firstEnd.IsZero() {
+		now := c.now()
+		end.Timed = !c.began.IsZero()
+		end.Duration = now.Sub(c.began)
+		if c.attempts > 1 {
+			end.Latency = now.Sub(c.firstEnd)
+		}
+	}
+	var last *telemetry.Failure
+	if err != nil && c.attempts > 0 {
+		last = &c.last
+	}
+	c.tel.End(end, last)
+	return false
+}
+
+// close frees what the call holds. If the call has not finished, the operation or a
+// function of the user's panicked, or left the goroutine.
+func (c *call) close() {
+	c.timer.Stop()
+	if c.finished {
+		return
+	}
+	c.refund()
+	if c.release != nil {
+		c.release()
+	}
+	if c.running {
+		c.tel.AttemptPanicked()
+	}
+	c.finish(nil, &telemetry.RetryEnd{Outcome: telemetry.OutcomePanic})
+}
+
+// refund gives back a retry that was granted and not sent.
+func (c *call) refund() {
+	if c.reserved {
+		c.reserved = false
+		c.policy.shared.budget.Refund()
+	}
+}
+
+// isNested reports whether err is that of a retry policy further in.
+var isNested = resilience.As[*Error]()
+
+// is is errors.Is for errors from anywhere.
+func is(err, target error) bool { return resilience.Is(target)(err) }
+
+func (c *call) now() time.Time { return clock.Now(c.policy.shared.clock) }

@@ -1,0 +1,147 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/observable-go/toolkit/resilience"
+	"github.com/observable-go/toolkit/resilience/telemetry"
+)
+
+// Reasons for which a policy gives up although it would go on: the Reason of an
+// [*Error], for use with errors.Is. Each is a refusal in the sense of
+// [resilience.Refused], so an outer policy does not multiply the attempts.
+var (
+	// ErrExhausted: the last attempt that MaxRetries allows failed.
+	ErrExhausted = resilience.Refused(errors.New("no attempts left"))
+	// ErrBudgetExhausted: the budget denied the retry.
+	ErrBudgetExhausted = resilience.Refused(errors.New("the retry budget is exhausted"))
+	// ErrDeadline: the context's deadline has passed, or would before the next attempt.
+	// It is context.DeadlineExceeded too.
+	ErrDeadline = resilience.Refused(fmt.Errorf("no time left: %w", context.DeadlineExceeded))
+	// ErrCanceled: the caller cancelled the context. It is context.Canceled too.
+	ErrCanceled = resilience.Refused(fmt.Errorf("stopped by the caller: %w", context.Canceled))
+	// ErrMaxElapsed: the next attempt would start later than MaxElapsed allows.
+	ErrMaxElapsed = resilience.Refused(errors.New("the time for retries is over"))
+	// ErrPushback: the callee asked to wait for longer than MaxPushback.
+	ErrPushback = resilience.Refused(errors.New("the callee asked to wait for too long"))
+	// ErrNoRetry: the caller forbade retries by resilience.NoRetry.
+	ErrNoRetry = resilience.Refused(errors.New("the caller forbade retries"))
+
+	// ErrNotDone is the last failure of a [Poll] that gave up.
+	ErrNotDone = errors.New("not done yet")
+)
+
+var (
+	errNilPolicy   = errors.New("retry: a nil *Policy has no Config to update")
+	errNoOperation = resilience.Permanent(errors.New("retry: the operation is nil"))
+	errNoContext   = resilience.Permanent(errors.New("retry: the context is nil"))
+)
+
+// An Error is the result of a call that failed although the policy would have gone
+// on. errors.Is and errors.As find in it the last failure, the reason and, if the
+// context ended the call, the context's cause.
+type Error struct {
+	// Policy is the name of the policy.
+	Policy string
+	// Attempts is how many attempts reached the operation.
+	Attempts int
+	// Elapsed is the time that retrying took: from the end of the first attempt to the
+	// end of the call, as in the metric resilience.retry.latency.
+	Elapsed time.Duration
+	// Reason is ErrExhausted or another reason of this package.
+	Reason error
+	// Last is the error of the last attempt. It is nil if no attempt was made.
+	Last error
+	// Cause is the context's cause if the context was done, and nil otherwise.
+	Cause error
+
+	history history
+}
+
+// A Failure is an attempt of a call that failed.
+type Failure struct {
+	Attempt int // its number, from 1
+	Err     error
+	Delay   time.Duration // that the policy chose to wait after it; 0 after the last
+}
+
+// maxHistory is how many failures an Error keeps.
+const maxHistory = 8
+
+// history is the last failures of a call: failure i stands at i % maxHistory.
+type history [maxHistory]Failure
+
+// Failures returns the failures of the call in their order: the last 8 if there were
+// more.
+func (e *Error) Failures() []Failure {
+	n := min(e.Attempts, maxHistory)
+	failures := make([]Failure, 0, n)
+	for attempt := e.Attempts - n + 1; attempt <= e.Attempts; attempt++ {
+		if f := e.history[attempt%maxHistory]; f.Attempt == attempt {
+			failures = append(failures, f)
+		}
+	}
+	return failures
+}
+
+// Error returns a text such as
+//
+//	inventory.get: gave up after 4 attempts in 6.2s (no attempts left): connection refused
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Policy)
+	switch e.Attempts {
+	case 0:
+		b.WriteString(": not started")
+	case 1:
+		b.WriteString(": gave up after 1 attempt")
+	default:
+		fmt.Fprintf(&b, ": gave up after %d attempts in %v", e.Attempts, e.Elapsed.Round(roundTo(e.Elapsed)))
+	}
+	fmt.Fprintf(&b, " (%v)", e.Reason)
+	if e.Last != nil {
+		fmt.Fprintf(&b, ": %v", e.Last) // package fmt survives a panic in its Error
+	}
+	return b.String()
+}
+
+// roundTo keeps two or three digits of d.
+func roundTo(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d > 1000*unit {
+		unit *= 10
+	}
+	return unit
+}
+
+// Unwrap returns the last failure, the reason and the cause, as far as there are any.
+func (e *Error) Unwrap() []error {
+	wrapped := make([]error, 0, 3)
+	for _, err := range []error{e.Last, e.Reason, e.Cause} {
+		if err != nil {
+			wrapped = append(wrapped, err)
+		}
+	}
+	return wrapped
+}
+
+// A stop is a reason with its names in telemetry.
+type stop struct {
+	err     error
+	outcome telemetry.Outcome
+	name    string
+}
+
+var (
+	stopExhausted  = &stop{ErrExhausted, telemetry.OutcomeExhausted, "max_retries"}
+	stopBudget     = &stop{ErrBudgetExhausted, telemetry.OutcomeBudgetExhausted, "budget"}
+	stopDeadline   = &stop{ErrDeadline, telemetry.OutcomeDeadline, "deadline"}
+	stopCanceled   = &stop{ErrCanceled, telemetry.OutcomeCanceled, "canceled"}
+	stopMaxElapsed = &stop{ErrMaxElapsed, telemetry.OutcomeDeadline, "max_elapsed"}
+	stopPushback   = &stop{ErrPushback, telemetry.OutcomeDeadline, "pushback"}
+	stopNoRetry    = &stop{ErrNoRetry, telemetry.OutcomeRefused, "no_retry"}
+)

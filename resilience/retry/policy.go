@@ -1,0 +1,188 @@
+package retry
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/observable-go/toolkit/internal/clock"
+	"github.com/observable-go/toolkit/resilience"
+	"github.com/observable-go/toolkit/resilience/backoff"
+	"github.com/observable-go/toolkit/resilience/telemetry"
+)
+
+// A Policy retries operations that fail. Make one for each callee, or for each
+// operation of a callee, keep it, and share it: it is safe for use by several
+// goroutines at once, and keeps nothing of a call. A nil *Policy runs an operation
+// once.
+type Policy struct {
+	name   string
+	tel    *telemetry.Retry // nil if off
+	shared *shared
+}
+
+var _ interface {
+	resilience.Policy
+	resilience.Namer
+} = (*Policy)(nil)
+
+// shared is what a policy has in common with those that are named after it.
+type shared struct {
+	rules   atomic.Pointer[rules]
+	classes resilience.Rules
+	backoff backoff.Backoff   // in place of that of the config, or nil
+	budget  resilience.Budget // nil: no cap
+	onRetry func(context.Context, Retry)
+	clock   clock.Clock
+
+	mu    sync.Mutex
+	named sync.Map // operation -> *Policy, telemetry.MaxNames at most
+	names int      // in named; guarded by mu
+}
+
+// rules is a Config made ready for use. They are never changed: an Update replaces
+// them, and a call keeps those with which it began.
+type rules struct {
+	Config
+	max     int // attempts
+	backoff backoff.Backoff
+	// plain: a first attempt needs neither a timeout nor the time at which it began.
+	plain bool
+}
+
+// New returns a policy. The name says in telemetry whose retries these are; it may
+// hold anything but is best short, stable and of low cardinality, as
+// "inventory.get".
+//
+// Without options it makes up to 3 retries, after 1 s, 2 s and 4 s at most, with full
+// jitter, of known transient failures and of errors that ask for it.
+func New(name string, opts ...Option) (*Policy, error) {
+	if strings.TrimSpace(name) == "" {
+		return nil, notAllowed("name", fmt.Sprintf("%q", name), "a name that tells the policy from others")
+	}
+	var s settings
+	for _, opt := range opts {
+		if opt == nil {
+			continue
+		}
+		if err := opt(&s); err != nil {
+			return nil, fmt.Errorf("retry: policy %q: %w", name, err)
+		}
+	}
+	p := &Policy{name: name, shared: &shared{
+		classes: s.classes, backoff: s.backoff, budget: s.budget, onRetry: s.onRetry, clock: s.clock,
+	}}
+	if err := p.Update(s.config); err != nil {
+		return nil, err
+	}
+	tel, err := telemetry.NewRetry(name, s.telemetry...)
+	if err != nil {
+		return nil, fmt.Errorf("retry: policy %q: %w", name, err)
+	}
+	p.tel = tel
+	return p, nil
+}
+
+// MustNew is [New] for package variables: it panics where New returns an error.
+func MustNew(name string, opts ...Option) *Policy {
+	p, err := New(name, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// Do implements [resilience.Policy]. Use [DoValue] for operations with a value.
+//
+// It returns nil if an attempt succeeded. If it could not go on although it would
+// have, it returns an [*Error] that wraps the last failure and the reason. A failure
+// that is not to be retried is returned as it is.
+func (p *Policy) Do(ctx context.Context, op resilience.Operation) error {
+	if op == nil {
+		return errNoOperation
+	}
+	_, err := DoValue(ctx, p, func(ctx context.Context) (struct{}, error) { return struct{}{}, op(ctx) })
+	return err
+}
+
+// Update replaces the policy's Config: zero fields take their defaults. Calls that
+// have begun end under the rules with which they began. Policies made by [Named]
+// follow. If c is not allowed nothing changes.
+func (p *Policy) Update(c Config) error {
+	if p == nil {
+		return errNilPolicy
+	}
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("retry: policy %q: %w", p.name, err)
+	}
+	p.shared.rules.Store(newRules(c, p.shared.backoff))
+	return nil
+}
+
+func newRules(c Config, custom backoff.Backoff) *rules {
+	c = c.withDefaults()
+	r := &rules{Config: c, max: c.MaxRetries + 1, backoff: custom}
+	if r.backoff == nil {
+		r.backoff = backoff.Exponential{
+			Initial: c.InitialDelay, Max: c.MaxDelay, Base: c.ExponentialBase, Jitter: c.Jitter,
+		}
+	}
+	r.plain = c.AttemptTimeout == 0 && c.MaxElapsed == 0
+	return r
+}
+
+// Config returns the Config in force, defaults filled in.
+func (p *Policy) Config() Config {
+	if p == nil {
+		c := Config{explicit: setMaxRetries}
+		return c.withDefaults()
+	}
+	return p.shared.rules.Load().Config
+}
+
+// Name returns the policy's name.
+func (p *Policy) Name() string {
+	if p == nil {
+		return ""
+	}
+	return p.name
+}
+
+// Classify returns the class that the policy gives to err: it retries
+// resilience.ClassRetryable. A breaker that is to share the policy's opinion takes it
+// as its classifier.
+func (p *Policy) Classify(err error) resilience.Class {
+	if p == nil {
+		return resilience.Classify(err)
+	}
+	return p.shared.classes.Classify(err)
+}
+
+// Named returns p under the name of an operation: the same rules, budget and updates,
+// with telemetry of its own. It returns the same policy for the same operation, so it
+// may be called for each call.
+func Named(p *Policy, operation string) *Policy {
+	if p == nil || operation == p.name || strings.TrimSpace(operation) == "" {
+		return p
+	}
+	s := p.shared
+	if named, ok := s.named.Load(operation); ok {
+		return named.(*Policy)
+	}
+	named := &Policy{name: operation, tel: p.tel.Named(operation), shared: s}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names >= telemetry.MaxNames {
+		return named
+	}
+	kept, loaded := s.named.LoadOrStore(operation, named)
+	if !loaded {
+		s.names++
+	}
+	return kept.(*Policy)
+}
+
+// WithName is [Named] for [resilience.Named].
+func (p *Policy) WithName(operation string) resilience.Policy { return Named(p, operation) }

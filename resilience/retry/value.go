@@ -1,0 +1,78 @@
+package retry
+
+import "context"
+
+// DoValue runs op under p and returns the value of its last attempt, beside an error
+// too. The errors are those of [Policy.Do].
+//
+// A call whose first attempt succeeds, and of which nobody wants to see more than
+// that, allocates nothing and reads no clock.
+func DoValue[T any](ctx context.Context, p *Policy, op func(context.Context) (T, error)) (value T, err error) {
+	if p == nil || ctx == nil || op == nil {
+		return doOnce(ctx, p, op)
+	}
+	if !p.light(ctx) {
+		return run(ctx, p, op, value, nil)
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			p.panicked(ctx)
+		}
+	}()
+	value, err = op(ctx)
+	returned = true
+	if err != nil {
+		return run(ctx, p, op, value, err)
+	}
+	p.tel.SucceededAtOnce()
+	return value, nil
+}
+
+// run makes a call that needs more than a first attempt that succeeds. If err is not
+// nil the first attempt has been made and failed with it.
+func run[T any](ctx context.Context, p *Policy, op func(context.Context) (T, error), value T, err error) (T, error) {
+	var c call
+	defer c.close()
+	for more := c.begin(ctx, p, err); more; more = c.ended(err) {
+		value, err = op(c.attempt)
+	}
+	return value, c.err
+}
+
+// doOnce is the call that a nil policy makes, or that cannot be made.
+func doOnce[T any](ctx context.Context, p *Policy, op func(context.Context) (T, error)) (value T, err error) {
+	switch {
+	case op == nil:
+		return value, errNoOperation
+	case ctx == nil && p != nil:
+		return value, errNoContext
+	}
+	return op(ctx)
+}
+
+// light reports whether a call under ctx owes nothing but a count if it succeeds at
+// once, and if so deposits for it.
+func (p *Policy) light(ctx context.Context) bool {
+	s := p.shared
+	if !s.rules.Load().plain || ctx.Err() != nil || p.tel.Watches(ctx) {
+		return false
+	}
+	if s.budget != nil {
+		s.budget.Deposit()
+	}
+	return true
+}
+
+// panicked counts a light call whose operation did not return.
+func (p *Policy) panicked(ctx context.Context) {
+	var c call
+	c.policy, c.rules, c.attempts, c.running = p, p.shared.rules.Load(), 1, true
+	_, c.tel = p.tel.Begin(ctx, c.rules.max)
+	c.close()
+}
+
+// Wrap returns op decorated with p. See [resilience.Wrap], which takes any policy.
+func Wrap[T any](p *Policy, op func(context.Context) (T, error)) func(context.Context) (T, error) {
+	return func(ctx context.Context) (T, error) { return DoValue(ctx, p, op) }
+}

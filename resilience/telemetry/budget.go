@@ -1,0 +1,67 @@
+package telemetry
+
+import (
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// A BudgetLevel tells what a budget holds, in tokens: what it would grant now and
+// what it grants when full.
+type BudgetLevel func() (tokens, capacity float64)
+
+// Budget emits the signals of one retry budget. A nil *Budget emits nothing. It is
+// safe for use by several goroutines at once.
+type Budget struct{ cells *budgetCells }
+
+// NewBudget returns the signals of the budget of that name. The level is read
+// whenever metrics are collected; among budgets of one name that of the newest is.
+func NewBudget(name string, level BudgetLevel, opts ...Option) (*Budget, error) {
+	s, err := apply(opts)
+	if err != nil || s.off {
+		return nil, err
+	}
+	cells, own := registryOf(s.meter()).budgets.get(name)
+	if own {
+		cells.level.Store(&level)
+	}
+	return &Budget{cells}, nil
+}
+
+// Granted counts a withdrawal that was granted.
+func (b *Budget) Granted() {
+	if b != nil {
+		b.cells.granted.Add(1)
+	}
+}
+
+// Denied counts a withdrawal that was denied.
+func (b *Budget) Denied() {
+	if b != nil {
+		b.cells.denied.Add(1)
+	}
+}
+
+// Refunded counts a refund.
+func (b *Budget) Refunded() {
+	if b != nil {
+		b.cells.refunded.Add(1)
+	}
+}
+
+func (c *budgetCells) observe(o metric.Observer, tokens, capacity metric.Float64Observable, withdrawals, refunds metric.Int64Observable) {
+	o.ObserveInt64(withdrawals, c.granted.Value(), c.grantedOption...)
+	o.ObserveInt64(withdrawals, c.denied.Value(), c.deniedOption...)
+	o.ObserveInt64(refunds, c.refunded.Value(), c.name...)
+	if level := c.level.Load(); level != nil {
+		now, full := (*level)()
+		o.ObserveFloat64(tokens, now, c.name...)
+		o.ObserveFloat64(capacity, full, c.name...)
+	}
+}
+
+func (s *settings) meter() metric.MeterProvider {
+	if s.meterProvider != nil {
+		return s.meterProvider
+	}
+	return otel.GetMeterProvider()
+}

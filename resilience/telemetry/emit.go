@@ -1,0 +1,183 @@
+package telemetry
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// eventCache keeps the options of the events of successful attempts, by the number of
+// the attempt, as those are emitted on the untroubled path.
+type eventCache [4]atomic.Pointer[cachedEvent]
+
+type cachedEvent struct {
+	attributes []attribute.KeyValue
+	options    []trace.EventOption
+}
+
+func (r *Retry) attemptSucceeded(number int) *cachedEvent {
+	if number <= len(r.events) {
+		if e := r.events[number-1].Load(); e != nil {
+			return e
+		}
+	}
+	e := &cachedEvent{attributes: []attribute.KeyValue{r.policy, AttrAttemptNumber.Int(number)}}
+	e.options = []trace.EventOption{trace.WithAttributes(e.attributes...)}
+	if number <= len(r.events) {
+		r.events[number-1].Store(e)
+	}
+	return e
+}
+
+// listens reports whether an event would reach anybody.
+func (c *RetryCall) listens() bool {
+	return c.recording != nil || c.logs()
+}
+
+func (c *RetryCall) logs() bool {
+	return c.retry.logger != nil && c.retry.settings.events != EventsNone
+}
+
+// emit sends an event to the span and to the log.
+func (c *RetryCall) emit(name string, severity log.Severity, attributes ...attribute.KeyValue) {
+	if c.recording != nil {
+		c.recording.AddEvent(name, trace.WithAttributes(attributes...))
+	}
+	c.emitLog(name, severity, attributes)
+}
+
+func (c *RetryCall) emitLog(name string, severity log.Severity, attributes []attribute.KeyValue) {
+	if !c.logs() || !c.retry.logger.Enabled(c.ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
+		return
+	}
+	var record log.Record
+	record.SetEventName(name)
+	record.SetSeverity(severity)
+	record.AddAttributes(attributes...)
+	c.retry.logger.Emit(c.ctx, record)
+}
+
+func (c *RetryCall) emitAttemptSucceeded(number int) {
+	if !c.listens() {
+		return
+	}
+	e := c.retry.attemptSucceeded(number)
+	if c.recording != nil {
+		c.recording.AddEvent(EventAttemptSucceeded, e.options...)
+	}
+	c.emitLog(EventAttemptSucceeded, log.SeverityInfo, e.attributes)
+}
+
+func (c *RetryCall) emitAttemptFailed(f *Failure) {
+	if !c.listens() {
+		return
+	}
+	c.emit(EventAttemptFailed, log.SeverityWarn,
+		c.retry.policy,
+		AttrAttemptNumber.Int(f.Number),
+		AttrAttemptMax.Int(c.max),
+		AttrErrorType.String(f.ErrorType),
+		AttrErrorMessage.String(c.show(f)))
+}
+
+func (c *RetryCall) emitRetryScheduled(f *Failure, delay time.Duration) {
+	if c.listens() {
+		c.emit(EventRetryScheduled, log.SeverityInfo,
+			c.retry.policy,
+			AttrAttemptNumber.Int(f.Number+1),
+			AttrRetryDelay.Float64(delay.Seconds()))
+	}
+	if c.writes(slog.LevelWarn) {
+		c.write(slog.LevelWarn, fmt.Sprintf("%s: Attempt %d/%d failed: %s. Retrying in %.2fs",
+			c.retry.name, f.Number, c.max, c.show(f), delay.Seconds()),
+			slog.Int(string(AttrAttemptNumber), f.Number),
+			slog.Int(string(AttrAttemptMax), c.max),
+			slog.Float64(string(AttrRetryDelay), delay.Seconds()),
+			slog.String(string(AttrErrorType), f.ErrorType))
+	}
+}
+
+func (c *RetryCall) emitEnd(e *RetryEnd, last *Failure) {
+	switch e.Outcome {
+	case OutcomeSuccess:
+	case OutcomeSuccessAfterRetry:
+		if c.listens() {
+			c.emit(EventRetrySucceeded, log.SeverityInfo,
+				c.retry.policy,
+				AttrOutcome.String(e.Outcome.String()),
+				AttrAttempts.Int(e.Attempts))
+		}
+		if c.writes(slog.LevelInfo) {
+			c.write(slog.LevelInfo, fmt.Sprintf("%s: Succeeded on attempt %d", c.retry.name, e.Attempts),
+				slog.Int(string(AttrAttempts), e.Attempts),
+				slog.String(string(AttrOutcome), e.Outcome.String()))
+		}
+	default:
+		c.emitFailedEnd(e, last)
+	}
+}
+
+func (c *RetryCall) emitFailedEnd(e *RetryEnd, last *Failure) {
+	if c.listens() {
+		name, severity := EventRetryStopped, log.SeverityWarn
+		if e.Outcome == OutcomeExhausted {
+			name, severity = EventRetryExhausted, log.SeverityError
+		}
+		attributes := []attribute.KeyValue{
+			c.retry.policy,
+			AttrOutcome.String(e.Outcome.String()),
+			AttrAttempts.Int(e.Attempts),
+			AttrErrorType.String(e.errorType(last)),
+		}
+		if e.Reason != "" {
+			attributes = append(attributes, AttrRetryReason.String(e.Reason))
+		}
+		if e.Nested {
+			attributes = append(attributes, AttrNested.Bool(true))
+		}
+		c.emit(name, severity, attributes...)
+	}
+
+	level := slog.LevelWarn
+	switch {
+	case e.Outcome == OutcomeExhausted || e.Outcome == OutcomePanic:
+		level = slog.LevelError
+	case e.Attempts <= 1 && (e.Outcome == OutcomeNotRetryable || e.Outcome == OutcomeUnclassified ||
+		e.Outcome == OutcomeCanceled || e.Outcome == OutcomeNotStarted):
+		level = slog.LevelDebug // nothing was retried: it is the caller's to log
+	}
+	if !c.writes(level) {
+		return
+	}
+	why := e.Reason
+	if why == "" {
+		why = e.Outcome.String()
+	}
+	message := fmt.Sprintf("%s: Stopped before the first attempt (%s)", c.retry.name, why)
+	if e.Attempts > 0 {
+		message = fmt.Sprintf("%s: Gave up after attempt %d/%d (%s)", c.retry.name, e.Attempts, c.max, why)
+	}
+	if last != nil {
+		message += ": " + c.show(last)
+	}
+	c.write(level, message,
+		slog.Int(string(AttrAttempts), e.Attempts),
+		slog.String(string(AttrOutcome), e.Outcome.String()),
+		slog.String(string(AttrErrorType), e.errorType(last)))
+}
+
+// writes reports whether a line of that level would be written.
+func (c *RetryCall) writes(level slog.Level) bool {
+	l := c.retry.settings.logger
+	return l != nil && l.Enabled(c.ctx, level)
+}
+
+func (c *RetryCall) write(level slog.Level, message string, attributes ...slog.Attr) {
+	attributes = append(attributes, slog.String(string(AttrPolicyName), c.retry.name))
+	c.retry.settings.logger.LogAttrs(c.ctx, level, message, attributes...)
+}

@@ -1,0 +1,107 @@
+package telemetry
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+	logglobal "go.opentelemetry.io/otel/log/global"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Retry emits the signals of one retry policy. A nil *Retry emits nothing. It is safe
+// for use by several goroutines at once.
+type Retry struct {
+	name     string
+	settings *settings
+	registry *registry
+	cells    *retryCells
+	tracer   trace.Tracer // nil without WithSpans
+	logger   log.Logger   // nil without WithLogEvents
+	policy   attribute.KeyValue
+	events   eventCache
+}
+
+// NewRetry returns the signals of the policy of that name: nil if they are [Off].
+// Providers are resolved now: the global ones may be set later, but only once.
+func NewRetry(name string, opts ...Option) (*Retry, error) {
+	s, err := apply(opts)
+	if err != nil || s.off {
+		return nil, err
+	}
+	r := &Retry{settings: s, registry: registryOf(s.meter())}
+	if s.spans {
+		p := s.tracerProvider
+		if p == nil {
+			p = otel.GetTracerProvider()
+		}
+		r.tracer = p.Tracer(ScopeName, trace.WithInstrumentationVersion(Version))
+	}
+	if s.logEvents {
+		p := s.loggerProvider
+		if p == nil {
+			p = logglobal.GetLoggerProvider()
+		}
+		r.logger = p.Logger(ScopeName, log.WithInstrumentationVersion(Version))
+	}
+	return r.Named(name), nil
+}
+
+// Named returns the same signals under another name.
+func (r *Retry) Named(name string) *Retry {
+	if r == nil {
+		return nil
+	}
+	cells, own := r.registry.retries.get(name)
+	policy := AttrPolicyName.String(name)
+	if !own {
+		policy = AttrPolicyName.String(Other)
+	}
+	return &Retry{
+		name: name, settings: r.settings, registry: r.registry, cells: cells,
+		tracer: r.tracer, logger: r.logger, policy: policy,
+	}
+}
+
+// Watches reports whether somebody wants to see more of a call under ctx than that it
+// succeeded at once. If not, [Retry.SucceededAtOnce] is all that such a call owes.
+func (r *Retry) Watches(ctx context.Context) bool {
+	if r == nil {
+		return false
+	}
+	return r.Times(ctx) || r.tracer != nil ||
+		r.settings.events == EventsAll && (r.logger != nil || trace.SpanFromContext(ctx).IsRecording())
+}
+
+// Times reports whether the duration of a call under ctx is recorded.
+func (r *Retry) Times(ctx context.Context) bool {
+	return r != nil && r.settings.duration != Never && r.registry.duration.Enabled(ctx)
+}
+
+// SucceededAtOnce counts a call whose first attempt succeeded.
+func (r *Retry) SucceededAtOnce() {
+	if r != nil {
+		r.cells.atOnce.Add(1)
+	}
+}
+
+// Begin starts to watch a call of at most max attempts. The call goes on under the
+// context that it returns. A call that was not watched from its start may begin
+// after its first attempt.
+func (r *Retry) Begin(ctx context.Context, max int) (context.Context, RetryCall) {
+	if r == nil {
+		return ctx, RetryCall{}
+	}
+	c := RetryCall{retry: r, max: max}
+	if r.tracer != nil {
+		ctx, c.span = r.tracer.Start(ctx, r.name, trace.WithAttributes(r.policy))
+	}
+	if r.settings.events != EventsNone {
+		if span := trace.SpanFromContext(ctx); span.IsRecording() {
+			c.recording = span
+		}
+	}
+	c.ctx = ctx
+	return ctx, c
+}
