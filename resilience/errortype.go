@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"reflect"
 	"strings"
+	"unicode"
 )
 
 // OtherErrorType is the error type of errors that say nothing about their type, and
@@ -21,8 +23,10 @@ const maxErrorType = 64
 // tree:
 //
 //   - what a method ErrorType() string returns
-//   - the name of a known transient failure, such as "connection_refused",
-//     "connection_reset", "timeout" or "dns"; or "canceled"
+//   - the name of a known failure: "timeout", "connection_refused",
+//     "connection_reset", "connection_aborted", "broken_pipe", "host_unreachable",
+//     "network_unreachable", "unexpected_eof", "dns" (which may pass),
+//     "dns_not_found" or "canceled"
 //   - the Go type of the error, such as "*json.SyntaxError", past types that only
 //     wrap or carry a text
 //   - [OtherErrorType]
@@ -54,17 +58,26 @@ func ownErrorType(err error) (name string) {
 	}
 	defer ignorePanic()
 	name = says.ErrorType()
-	if len(name) > maxErrorType {
-		name = name[:maxErrorType]
-	}
-	return strings.ToValidUTF8(name, "")
+	name = strings.ToValidUTF8(name[:min(len(name), maxErrorType)], "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, name)
 }
 
 func knownName(err error) string {
 	if errorIs(err, context.Canceled) {
 		return "canceled"
 	}
-	return transientName(err)
+	if name := transientName(err); name != "" {
+		return name
+	}
+	if dns, ok := err.(*net.DNSError); ok && dns != nil && dns.IsNotFound {
+		return "dns_not_found"
+	}
+	return ""
 }
 
 // carriers are types that say how an error was made, not what it is.

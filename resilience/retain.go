@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"sync/atomic"
+	"time"
 )
 
 // Retain returns a context for what an operation hands out and what lives longer
@@ -87,14 +88,30 @@ type retainedContext struct {
 }
 
 func (c retainedContext) Value(key any) any {
-	if key == scopeKey {
+	switch key {
+	case scopeKey:
 		return nil // what runs under it is part of no attempt any more
+	case cancelKey:
+		return c.Context.Value(key)
 	}
 	return c.values.Value(key)
 }
 
-// AfterFunc lets package context derive from c without a goroutine. It would not
-// find by itself what ends c, as c's values lead it to the attempt's context.
-func (c retainedContext) AfterFunc(f func()) func() bool {
-	return context.AfterFunc(c.Context, f)
+// cancelKey is the key under which package context looks for what ends a context, to
+// tell the cause and to end derived contexts. It is unexported, so we ask for a cause
+// and see which key is asked for.
+var cancelKey = func() any {
+	var seen keyWatcher
+	_ = context.Cause(&seen)
+	return seen.key
+}()
+
+type keyWatcher struct{ key any }
+
+func (*keyWatcher) Deadline() (deadline time.Time, ok bool) { return deadline, false }
+func (*keyWatcher) Done() <-chan struct{}                   { return nil }
+func (*keyWatcher) Err() error                              { return context.Canceled }
+func (w *keyWatcher) Value(key any) any {
+	w.key = key
+	return nil
 }
