@@ -25,7 +25,7 @@ type call struct {
 
 	attempt  context.Context // of the attempt
 	attempts int             // begun so far
-	running  bool            // an attempt runs
+	running  bool            // an attempt was begun and has not been told of
 	finished bool
 	release  func() bool // ends the attempt's timeout; reports whether it had passed
 
@@ -99,6 +99,7 @@ func (c *call) limit(ctx context.Context) context.Context {
 func (c *call) ended(err error) bool {
 	if err == nil {
 		c.leave()
+		c.running = false
 		c.tel.AttemptSucceeded(c.attempts)
 		outcome := telemetry.OutcomeSuccess
 		if c.attempts > 1 {
@@ -124,9 +125,8 @@ func (c *call) ended(err error) bool {
 	return c.enter()
 }
 
-// leave ends the attempt, and reports whether its timeout had passed.
+// leave ends the attempt's timeout, and reports whether it had passed.
 func (c *call) leave() (timedOut bool) {
-	c.running = false
 	if c.release != nil {
 		timedOut = c.release()
 		c.release = nil
@@ -146,6 +146,7 @@ func (c *call) failed(err error) resilience.Class {
 	}
 	c.last = telemetry.Failure{Number: c.attempts, Err: err, ErrorType: errorType}
 	c.history[c.attempts%maxHistory] = Failure{Attempt: c.attempts, Err: err}
+	c.running = false
 	c.tel.AttemptFailed(&c.last)
 	return class
 }
