@@ -40,7 +40,7 @@ func (p *Policy) Attempts(ctx context.Context, err *error) iter.Seq[context.Cont
 		}
 		var c call
 		defer c.close()
-		for more := c.begin(ctx, p, nil); more; more = c.ended(*report) {
+		for more := c.begin(ctx, p, p.shared.rules.Load(), nil); more; more = c.ended(*report) {
 			*report = nil
 			if !yield(c.attempt) {
 				c.left(*report)

@@ -11,7 +11,7 @@ import (
 
 // call is one call of a policy. It lives on the stack of its goroutine. Its loop is
 //
-//	for more := c.begin(ctx, p, nil); more; more = c.ended(err) {
+//	for more := c.begin(ctx, p, rules, nil); more; more = c.ended(err) {
 //		value, err = op(c.attempt)
 //	}
 //
@@ -41,8 +41,8 @@ type call struct {
 
 // begin starts a call and reports whether an attempt is to be made. If first is not
 // nil the first attempt was made before and failed with it.
-func (c *call) begin(ctx context.Context, p *Policy, first error) bool {
-	c.policy, c.rules = p, p.shared.rules.Load()
+func (c *call) begin(ctx context.Context, p *Policy, r *rules, first error) bool {
+	c.policy, c.rules = p, r
 	if first == nil && ctx.Err() == nil && p.shared.budget != nil {
 		p.shared.budget.Deposit()
 	}
@@ -137,12 +137,16 @@ func (c *call) leave() (timedOut bool) {
 // failed notes that the attempt failed with err, and returns the class of that.
 func (c *call) failed(err error) resilience.Class {
 	timedOut := c.leave()
-	class := c.policy.shared.classes.Classify(err)
-	errorType := resilience.ErrorType(err)
-	if timedOut && c.ctx.Err() == nil && class != resilience.ClassRefused &&
-		(class == resilience.ClassUnknown || is(err, context.Canceled) || is(err, context.DeadlineExceeded)) {
-		// Our timeout made the operation fail, whatever it calls that.
-		class, errorType = resilience.ClassRetryable, "timeout"
+	classes := &c.policy.shared.classes
+	class, errorType := classes.Classify(err), resilience.ErrorType(err)
+	if timedOut && class != resilience.ClassRetryable && c.ctx.Err() == nil {
+		// Our timeout made the operation fail. Unless somebody has an opinion on the
+		// error itself, it is a timeout, whatever the operation calls it.
+		knowing := *classes
+		knowing.WithoutKnown, knowing.Unknown = true, resilience.ClassRetryable
+		if class = knowing.Classify(err); class == resilience.ClassRetryable {
+			errorType = "timeout"
+		}
 	}
 	c.last = telemetry.Failure{Number: c.attempts, Err: err, ErrorType: errorType}
 	c.history[c.attempts%maxHistory] = Failure{Attempt: c.attempts, Err: err}

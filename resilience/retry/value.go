@@ -11,19 +11,20 @@ func DoValue[T any](ctx context.Context, p *Policy, op func(context.Context) (T,
 	if p == nil || ctx == nil || op == nil {
 		return doOnce(ctx, p, op)
 	}
-	if !p.light(ctx) {
-		return run(ctx, p, op, value, nil)
+	rules := p.shared.rules.Load() // once: the call ends under the rules with which it began
+	if !p.light(ctx, rules) {
+		return run(ctx, p, rules, op, value, nil)
 	}
 	returned := false
 	defer func() {
 		if !returned {
-			p.panicked(ctx)
+			p.panicked(ctx, rules)
 		}
 	}()
 	value, err = op(ctx)
 	returned = true
 	if err != nil {
-		return run(ctx, p, op, value, err)
+		return run(ctx, p, rules, op, value, err)
 	}
 	p.tel.SucceededAtOnce()
 	return value, nil
@@ -31,10 +32,10 @@ func DoValue[T any](ctx context.Context, p *Policy, op func(context.Context) (T,
 
 // run makes a call that needs more than a first attempt that succeeds. If err is not
 // nil the first attempt has been made and failed with it.
-func run[T any](ctx context.Context, p *Policy, op func(context.Context) (T, error), value T, err error) (T, error) {
+func run[T any](ctx context.Context, p *Policy, r *rules, op func(context.Context) (T, error), value T, err error) (T, error) {
 	var c call
 	defer c.close()
-	for more := c.begin(ctx, p, err); more; more = c.ended(err) {
+	for more := c.begin(ctx, p, r, err); more; more = c.ended(err) {
 		value, err = op(c.attempt)
 	}
 	return value, c.err
@@ -53,22 +54,20 @@ func doOnce[T any](ctx context.Context, p *Policy, op func(context.Context) (T, 
 
 // light reports whether a call under ctx owes nothing but a count if it succeeds at
 // once, and if so deposits for it.
-func (p *Policy) light(ctx context.Context) bool {
-	s := p.shared
-	if !s.rules.Load().plain || ctx.Err() != nil || p.tel.Watches(ctx) {
+func (p *Policy) light(ctx context.Context, r *rules) bool {
+	if !r.plain || ctx.Err() != nil || p.tel.Watches(ctx) {
 		return false
 	}
-	if s.budget != nil {
-		s.budget.Deposit()
+	if b := p.shared.budget; b != nil {
+		b.Deposit()
 	}
 	return true
 }
 
 // panicked counts a light call whose operation did not return.
-func (p *Policy) panicked(ctx context.Context) {
-	var c call
-	c.policy, c.rules, c.attempts, c.running = p, p.shared.rules.Load(), 1, true
-	_, c.tel = p.tel.Begin(ctx, c.rules.max)
+func (p *Policy) panicked(ctx context.Context, r *rules) {
+	c := call{policy: p, rules: r, attempts: 1, running: true}
+	_, c.tel = p.tel.Begin(ctx, r.max)
 	c.close()
 }
 
