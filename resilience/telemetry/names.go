@@ -52,8 +52,8 @@ const Other = "_OTHER"
 // Bounds on the cardinality of metrics.
 const (
 	// MaxNames is how many names of policies, and how many of budgets, each meter
-	// provider keeps apart.
-	MaxNames = 1000
+	// provider keeps apart: few enough for an SDK that keeps 2000 series a metric.
+	MaxNames = 500
 	// MaxErrorTypes is how many error types each policy name keeps apart.
 	MaxErrorTypes = 32
 	// MaxMessage is how many bytes of an error's text are shown.

@@ -1,0 +1,308 @@
+package retry_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/codes"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/observable-go/toolkit/resilience"
+	"github.com/observable-go/toolkit/resilience/backoff"
+	"github.com/observable-go/toolkit/resilience/retry"
+	"github.com/observable-go/toolkit/resilience/telemetry"
+)
+
+// logger writes lines without their time to out.
+func logger(out io.Writer, level slog.Level) telemetry.Option {
+	return telemetry.WithLogger(slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	})))
+}
+
+func TestLogLines(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := retry.MustNew("similarity_search", retry.WithTelemetry(logger(&out, slog.LevelInfo)),
+			retry.WithJitter(backoff.NoJitter), retry.WithInitialDelay(1230*time.Millisecond))
+		lines := func(ctx context.Context, errs ...error) []string {
+			out.Reset()
+			n := 0
+			_ = p.Do(ctx, func(context.Context) error { n++; return errs[min(n, len(errs))-1] })
+			return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		}
+		refused := errors.New("connection refused")
+		assert.Equal(t, []string{
+			`level=WARN msg="similarity_search: Attempt 1/4 failed: connection refused. Retrying in 1.23s" resilience.attempt.number=1 resilience.attempt.max=4 resilience.retry.delay=1.23 error.type=_OTHER resilience.policy.name=similarity_search`,
+			`level=WARN msg="similarity_search: Attempt 2/4 failed: connection refused. Retrying in 2.46s" resilience.attempt.number=2 resilience.attempt.max=4 resilience.retry.delay=2.46 error.type=_OTHER resilience.policy.name=similarity_search`,
+			`level=INFO msg="similarity_search: Succeeded on attempt 3" resilience.attempts=3 resilience.outcome=success_after_retry resilience.policy.name=similarity_search`,
+		}, lines(t.Context(), resilience.Retryable(refused), resilience.Retryable(refused), nil))
+		all := lines(t.Context(), errTransient)
+		assert.Equal(t, `level=ERROR msg="similarity_search: Gave up after attempt 4/4 (max_retries): transient" resilience.attempts=4 resilience.outcome=exhausted error.type=transient resilience.policy.name=similarity_search`, all[3])
+		assert.Equal(t, []string{""}, lines(t.Context(), nil), "an untroubled call writes nothing")
+		assert.Equal(t, []string{""}, lines(t.Context(), errPlain), "nor does one that was not retried: it is the caller's to log")
+		assert.Contains(t, lines(t.Context(), errTransient, errPlain)[1], "level=WARN msg=\"similarity_search: Gave up after attempt 2/4 (unclassified): plain\"")
+		assert.Contains(t, lines(resilience.NoRetry(t.Context()), errTransient)[0], "(no_retry)")
+	})
+}
+
+// Secrets of errors never reach telemetry.
+func TestSecretsAreRedacted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSignals()
+		var out bytes.Buffer
+		p := retry.MustNew("p", retry.WithTelemetry(s.option(logger(&out, slog.LevelDebug), telemetry.WithSpans())...))
+		err := resilience.Retryable(errors.New(`Get "https://user:hunter2@host/x?key=hunter2": EOF`))
+		s.span(t.Context(), func(ctx context.Context) {
+			_ = p.Do(ctx, func(context.Context) error { return err })
+		})
+		for _, span := range s.spans.Ended() {
+			out.WriteString(fmt.Sprintf("%+v %+v %+v", span.Attributes(), span.Events(), span.Status()))
+		}
+		assert.Contains(t, out.String(), "https://***@host/x?key=***")
+		assert.NotContains(t, out.String(), "hunter2")
+
+		out.Reset()
+		p = retry.MustNew("p", retry.WithTelemetry(logger(&out, slog.LevelDebug), telemetry.WithErrorText(func(error) string {
+			return "hidden\n" + strings.Repeat("x", 1000)
+		})))
+		_ = p.Do(t.Context(), func(context.Context) error { return err })
+		assert.Contains(t, out.String(), "hidden xxx")
+		assert.NotContains(t, out.String(), strings.Repeat("x", 256))
+	})
+}
+
+func TestSpans(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSignals()
+		p := retry.MustNew("search", retry.WithTelemetry(s.option(telemetry.WithSpans())...), exact)
+		var inside []trace.SpanContext
+		s.span(t.Context(), func(ctx context.Context) {
+			_ = p.Do(ctx, func(ctx context.Context) error {
+				inside = append(inside, trace.SpanContextFromContext(ctx))
+				time.Sleep(time.Second)
+				if len(inside) < 3 {
+					return errTransient
+				}
+				return nil
+			})
+		})
+		spans := s.spans.Ended()
+		require.Len(t, spans, 5)
+		caller, call, attempts := spans[4], spans[3], spans[:3]
+		assert.Equal(t, "search", call.Name())
+		assert.Equal(t, trace.SpanKindInternal, call.SpanKind())
+		assert.Equal(t, caller.SpanContext().SpanID(), call.Parent().SpanID())
+		assert.Equal(t, codes.Unset, call.Status().Code)
+		assert.Equal(t, []string{
+			"resilience.attempt.failed", "resilience.retry.scheduled", "resilience.attempt.failed", "resilience.retry.scheduled",
+			"resilience.attempt.succeeded", "resilience.retry.succeeded",
+		}, eventNames(call.Events()))
+		assert.Empty(t, caller.Events())
+		for i, a := range attempts {
+			assert.Equal(t, "search attempt", a.Name())
+			assert.Equal(t, call.SpanContext().SpanID(), a.Parent().SpanID())
+			assert.Equal(t, inside[i].SpanID(), a.SpanContext().SpanID(), "the operation runs under the span of its attempt")
+			assert.Equal(t, time.Second, a.EndTime().Sub(a.StartTime()))
+		}
+		assert.Equal(t, codes.Error, attempts[1].Status().Code)
+		assert.Equal(t, "transient", attempts[1].Status().Description)
+		assert.Equal(t, codes.Unset, attempts[2].Status().Code)
+		assert.Equal(t, 2*time.Second, attempts[2].StartTime().Sub(attempts[1].EndTime()), "the wait")
+	})
+}
+
+func TestEvents(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSignals()
+		for name, tt := range map[string]struct {
+			events              telemetry.Events
+			untroubled, retried int
+		}{
+			"all":      {telemetry.EventsAll, 1, 4},
+			"troubled": {telemetry.EventsTroubled, 0, 4},
+			"none":     {telemetry.EventsNone, 0, 0},
+		} {
+			p := retry.MustNew("p", retry.WithTelemetry(s.option(telemetry.WithEvents(tt.events))...))
+			do := func(fail int) func(ctx context.Context) {
+				return func(ctx context.Context) {
+					_ = p.Do(ctx, func(context.Context) error {
+						if fail--; fail >= 0 {
+							return errTransient
+						}
+						return nil
+					})
+				}
+			}
+			assert.Len(t, s.span(t.Context(), do(0)), tt.untroubled, name)
+			assert.Len(t, s.span(t.Context(), do(1)), tt.retried, name)
+		}
+		events := s.span(t.Context(), func(ctx context.Context) {
+			_ = retry.MustNew("p", exact, retry.WithTelemetry(s.option()...)).Do(ctx, func(context.Context) error { return errTransient })
+		})
+		assert.EqualValues(t, 2, attr(events[1], telemetry.AttrAttemptNumber).AsInt64(), "the number of the attempt that is to come")
+		assert.InDelta(t, 1.0, attr(events[1], telemetry.AttrRetryDelay).AsFloat64(), 1e-9)
+		last := events[len(events)-1]
+		assert.Equal(t, telemetry.EventRetryExhausted, last.Name)
+		assert.EqualValues(t, 4, attr(last, telemetry.AttrAttempts).AsInt64())
+		assert.Equal(t, "transient", attr(last, telemetry.AttrErrorType).AsString())
+
+		unsampled := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+		ctx, span := unsampled.Tracer("t").Start(t.Context(), "x")
+		assert.False(t, span.IsRecording())
+		require.NoError(t, retry.MustNew("p", retry.WithTelemetry(s.option()...)).Do(ctx, func(context.Context) error { return nil }))
+	})
+}
+
+// A nested retry is reported by the policy around it, and by the one inside a retry.
+func TestNestedRetriesAreReported(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSignals()
+		inner := retry.MustNew("inner", retry.WithTelemetry(s.option()...), retry.WithMaxRetries(0))
+		outer := retry.MustNew("outer", retry.WithTelemetry(s.option()...))
+		nested := func(events []sdktrace.Event, name, policy string) bool {
+			for _, e := range events {
+				if e.Name == name && attr(e, telemetry.AttrPolicyName).AsString() == policy {
+					return attr(e, telemetry.AttrNested).AsBool()
+				}
+			}
+			t.Errorf("no %s of %s in %v", name, policy, eventNames(events))
+			return false
+		}
+		n := 0
+		events := s.span(t.Context(), func(ctx context.Context) {
+			_ = outer.Do(ctx, func(ctx context.Context) error {
+				if n++; n == 1 {
+					return errTransient
+				}
+				return inner.Do(ctx, func(context.Context) error { return errTransient })
+			})
+		})
+		assert.True(t, nested(events, telemetry.EventRetryExhausted, "inner"))
+		assert.True(t, nested(events, telemetry.EventRetryStopped, "outer"))
+		assert.EqualValues(t, 1, collect(t, s.reader).sum(telemetry.MetricRetryCalls,
+			telemetry.AttrPolicyName.String("outer"), outcomeIs(telemetry.OutcomeRefused)))
+
+		events = s.span(t.Context(), func(ctx context.Context) {
+			_ = outer.Do(ctx, func(context.Context) error { return errTransient })
+		})
+		assert.False(t, nested(events, telemetry.EventRetryExhausted, "outer"))
+	})
+}
+
+// Histograms carry the trace of a call as exemplar.
+func TestExemplars(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		reader := sdkmetric.NewManualReader()
+		s := newSignals()
+		s.provider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithExemplarFilter(exemplar.TraceBasedFilter))
+		p := retry.MustNew("p", retry.WithTelemetry(s.option()...))
+		var id trace.TraceID
+		s.span(t.Context(), func(ctx context.Context) {
+			id = trace.SpanContextFromContext(ctx).TraceID()
+			_ = p.Do(ctx, func(context.Context) error { return errTransient })
+		})
+		all := collect(t, reader)
+		for _, name := range []string{telemetry.MetricRetryLatency, telemetry.MetricRetryDelay, telemetry.MetricCallDuration} {
+			point := all[name].(metricdata.Histogram[float64]).DataPoints[0]
+			require.NotEmpty(t, point.Exemplars, name)
+			assert.Equal(t, id[:], point.Exemplars[0].TraceID, name)
+		}
+	})
+}
+
+func TestCardinalityIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newSignals()
+	for i := range telemetry.MaxNames + 500 {
+		p := retry.MustNew(fmt.Sprint("policy ", i), retry.WithTelemetry(s.option()...))
+		require.NoError(t, p.Do(t.Context(), func(context.Context) error { return nil }))
+	}
+	all := collect(t, s.reader)
+	assert.EqualValues(t, telemetry.MaxNames+500, all.sum(telemetry.MetricRetryCalls))
+	assert.EqualValues(t, 500, all.sum(telemetry.MetricRetryCalls, telemetry.AttrPolicyName.String(telemetry.Other)))
+
+	s = newSignals()
+	p := retry.MustNew("p", retry.WithTelemetry(s.option()...))
+	for i := range 1000 {
+		_ = p.Do(t.Context(), func(context.Context) error { return numbered(i) })
+	}
+	all = collect(t, s.reader)
+	assert.EqualValues(t, 1000, all.sum(telemetry.MetricRetryCalls))
+	assert.EqualValues(t, 1000-telemetry.MaxErrorTypes, all.sum(telemetry.MetricRetryAttempts, telemetry.AttrErrorType.String(telemetry.Other)))
+}
+
+type numbered int
+
+func (n numbered) Error() string     { return fmt.Sprint(int(n)) }
+func (n numbered) ErrorType() string { return fmt.Sprint("hostile ", int(n)) }
+
+func TestInvalidTelemetryOptions(t *testing.T) {
+	t.Parallel()
+	for want, option := range map[string]telemetry.Option{
+		"WithMeterProvider: nil is not allowed":  telemetry.WithMeterProvider(nil),
+		"WithTracerProvider: nil is not allowed": telemetry.WithTracerProvider(nil),
+		"WithLoggerProvider: nil is not allowed": telemetry.WithLoggerProvider(nil),
+		"WithLogger: nil is not allowed":         telemetry.WithLogger(nil),
+		"WithErrorText: nil is not allowed":      telemetry.WithErrorText(nil),
+		"WithEvents: 9 is not allowed":           telemetry.WithEvents(9),
+		"WithCallDuration: 9 is not allowed":     telemetry.WithCallDuration(9),
+	} {
+		_, err := retry.New("p", retry.WithTelemetry(option))
+		require.ErrorContains(t, err, want)
+	}
+	_, err := retry.New("p", retry.WithTelemetry(nil))
+	require.NoError(t, err)
+}
+
+// The allocations that are promised, also with the metrics of the SDK on.
+func TestAllocations(t *testing.T) {
+	s := newSignals()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for name, options := range map[string][]telemetry.Option{
+		"off":     {telemetry.Off()},
+		"default": nil,
+		"SDK":     s.option(),
+	} {
+		p := retry.MustNew("p", retry.WithInitialDelay(0), retry.WithTelemetry(options...))
+		waiting := retry.MustNew("p", retry.WithInitialDelay(1), retry.WithTelemetry(options...))
+		measure := func(p *retry.Policy, fails int) float64 {
+			return testing.AllocsPerRun(2000, func() {
+				left := fails
+				_, _ = retry.DoValue(ctx, p, func(context.Context) (int, error) {
+					if left--; left >= 0 {
+						return 0, errTransient
+					}
+					return 1, nil
+				})
+			})
+		}
+		assert.Zero(t, measure(p, 0), "%s: success", name)
+		if raceEnabled { // under the race detector pools drop what they are given
+			continue
+		}
+		assert.Zero(t, measure(p, 1), "%s: a retry without delay", name)
+		assert.LessOrEqual(t, measure(p, 9), 2.0, "%s: exhaustion", name)
+		assert.LessOrEqual(t, measure(waiting, 1), 3.0, "%s: a retry through a timer: the timer and its channel", name)
+	}
+}
