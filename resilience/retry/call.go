@@ -138,7 +138,10 @@ func (c *call) leave() (timedOut bool) {
 func (c *call) failed(err error) resilience.Class {
 	timedOut := c.leave()
 	classes := &c.policy.shared.classes
-	class, errorType := classes.Classify(err), resilience.ErrorType(err)
+	class, errorType := classes.Classify(err), ""
+	if c.policy.tel != nil { // nobody else asks for it
+		errorType = resilience.ErrorType(err)
+	}
 	if timedOut && class != resilience.ClassRetryable && c.ctx.Err() == nil {
 		// Our timeout made the operation fail. Unless somebody has an opinion on the
 		// error itself, it is a timeout, whatever the operation calls it.
@@ -249,12 +252,12 @@ func (c *call) finish(err error, end *telemetry.RetryEnd) bool {
 	c.err, c.finished = err, true
 	end.Attempts = c.attempts
 	end.Nested = err != nil && (resilience.AttemptFrom(c.ctx) != nil || isNested(c.last.Err))
-	if !c.began.IsZero() || !c.firstEnd.IsZero() {
-		now := c.now()
-		end.Timed = !c.began.IsZero()
-		end.Duration = now.Sub(c.began)
+	if s := c.policy.shared; c.policy.tel != nil || err != nil {
+		if end.Timed = !c.began.IsZero(); end.Timed {
+			end.Duration = clock.Since(s.clock, c.began)
+		}
 		if c.attempts > 1 {
-			end.Latency = now.Sub(c.firstEnd)
+			end.Latency = clock.Since(s.clock, c.firstEnd)
 		}
 	}
 	var last *telemetry.Failure
