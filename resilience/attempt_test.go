@@ -18,7 +18,8 @@ func leave() { runtime.Goexit() }
 
 func TestAttemptFrom(t *testing.T) {
 	t.Parallel()
-	ctx := context.WithValue(t.Context(), "key", "value") //nolint:staticcheck // any key will do
+	type key struct{}
+	ctx := context.WithValue(t.Context(), key{}, "value")
 	assert.Nil(t, resilience.AttemptFrom(ctx))
 
 	outer := resilience.WithAttempt(ctx, resilience.Attempt{Policy: "outer", Number: 2, Max: 3})
@@ -26,7 +27,7 @@ func TestAttemptFrom(t *testing.T) {
 	assert.Equal(t, &resilience.Attempt{Policy: "outer", Number: 2, Max: 3}, resilience.AttemptFrom(outer))
 	assert.Equal(t, "inner", resilience.AttemptFrom(inner).Policy)
 	assert.Same(t, resilience.AttemptFrom(outer), resilience.AttemptFrom(inner).Outer)
-	assert.Equal(t, "value", inner.Value("key"))
+	assert.Equal(t, "value", inner.Value(key{}))
 }
 
 // A context outlives its attempt: no later attempt may change it.
@@ -57,7 +58,7 @@ func TestWithAttemptAllocatesLittle(t *testing.T) {
 }
 
 func TestContextsDeriveWithoutGoroutines(t *testing.T) {
-	caller, cancel := context.WithCancel(context.Background())
+	caller, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	attempt, end := resilience.Scope(caller, caller)
 	defer end()

@@ -55,7 +55,7 @@ func (bomb) As(any) bool                       { panic("As") }
 func (bomb) Unwrap() error                     { panic("Unwrap") }
 
 // ouroboros wraps itself.
-type ouroboros struct{ joined bool }
+type ouroboros struct{ _ int }
 
 func (e *ouroboros) Error() string { return "ouroboros" }
 func (e *ouroboros) Unwrap() error { return e }

@@ -214,12 +214,12 @@ func FuzzDelay(f *testing.F) {
 	f.Add(3, int64(time.Second), int64(time.Minute), int64(time.Second), 2.0, 0.5, int64(0), uint8(0))
 	f.Add(math.MaxInt, int64(math.MaxInt64), int64(math.MaxInt64), int64(math.MaxInt64), math.MaxFloat64, 1.0, int64(math.MaxInt64), uint8(199))
 	f.Add(-1, int64(-1), int64(-1), int64(-1), math.Inf(-1), math.NaN(), int64(math.MinInt64), uint8(255))
-	f.Fuzz(func(t *testing.T, n int, initial, limit, step int64, base, u float64, prev int64, jitter uint8) {
+	f.Fuzz(func(t *testing.T, n int, initial, most, step int64, base, u float64, prev int64, jitter uint8) {
 		j := backoff.Jitter(jitter)
-		i, m, s, p := time.Duration(initial), time.Duration(limit), time.Duration(step), time.Duration(prev)
-		cap := m
+		i, m, s, p := time.Duration(initial), time.Duration(most), time.Duration(step), time.Duration(prev)
+		limit := m
 		if m <= 0 {
-			cap = longest
+			limit = longest
 		}
 		for _, b := range []backoff.Backoff{
 			backoff.Exponential{Initial: i, Max: m, Base: base, Jitter: j},
@@ -227,7 +227,7 @@ func FuzzDelay(f *testing.F) {
 			backoff.Fibonacci{Initial: i, Max: m, Jitter: j},
 			backoff.Decorrelated{Initial: i, Max: m},
 		} {
-			if d := b.Delay(n, p, u); d < 0 || d > cap {
+			if d := b.Delay(n, p, u); d < 0 || d > limit {
 				t.Fatalf("%#v.Delay(%d, %d, %v) = %d", b, n, p, u, d)
 			}
 		}

@@ -21,10 +21,10 @@ const (
 	EqualJitter
 	// NoJitter leaves the delay as it is.
 	NoJitter
-
-	// plusMinus + p is a jitter of p percent to either side.
-	plusMinus Jitter = 100
 )
+
+// plusMinus + p is a jitter of p percent to either side.
+const plusMinus Jitter = 100
 
 // PlusMinus returns a jitter that draws uniformly from the delay less percent to the
 // delay plus percent, at most the backoff's Max. The percentage is 1 to 100; any

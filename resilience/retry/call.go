@@ -118,6 +118,7 @@ func (c *call) ended(err error) bool {
 		return c.pass(telemetry.OutcomeNotRetryable)
 	case resilience.ClassRefused:
 		return c.pass(telemetry.OutcomeRefused)
+	case resilience.ClassRetryable:
 	}
 	if stop := c.retry(); stop != nil {
 		return c.giveUp(stop)
@@ -296,7 +297,7 @@ func (c *call) refund() {
 // isNested reports whether err is that of a retry policy further in.
 var isNested = resilience.As[*Error]()
 
-// is is errors.Is for errors from anywhere.
+// is does what errors.Is does, for errors from anywhere.
 func is(err, target error) bool { return resilience.Is(target)(err) }
 
 func (c *call) now() time.Time { return clock.Now(c.policy.shared.clock) }

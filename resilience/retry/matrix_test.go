@@ -253,7 +253,6 @@ type result struct {
 	panicked any
 	returned bool
 	events   []string
-	failed   int // events of failed attempts
 	took     time.Duration
 	retried  time.Duration // from the end of the first attempt to the end of the call
 	waits    []time.Duration

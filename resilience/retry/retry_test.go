@@ -163,7 +163,7 @@ func TestOperationThatIgnoresItsContext(t *testing.T) {
 		})
 		assert.Equal(t, 1, calls)
 		require.ErrorIs(t, err, retry.ErrDeadline)
-		assert.Equal(t, 1, err.(*retry.Error).Attempts) //nolint:errorlint // it is the error itself
+		assert.Equal(t, 1, err.(*retry.Error).Attempts)
 	})
 }
 

@@ -76,7 +76,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 			_ = p.Do(ctx, func(context.Context) error { return err })
 		})
 		for _, span := range s.spans.Ended() {
-			out.WriteString(fmt.Sprintf("%+v %+v %+v", span.Attributes(), span.Events(), span.Status()))
+			fmt.Fprintf(&out, "%+v %+v %+v", span.Attributes(), span.Events(), span.Status())
 		}
 		assert.Contains(t, out.String(), "https://***@host/x?key=***")
 		assert.NotContains(t, out.String(), "hunter2")
@@ -277,8 +277,7 @@ func TestInvalidTelemetryOptions(t *testing.T) {
 // The allocations that are promised, also with the metrics of the SDK on.
 func TestAllocations(t *testing.T) {
 	s := newSignals()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := t.Context()
 	for name, options := range map[string][]telemetry.Option{
 		"off":     {telemetry.Off()},
 		"default": nil,

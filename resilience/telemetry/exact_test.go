@@ -72,9 +72,9 @@ func deltas(sdkmetric.InstrumentKind) metricdata.Temporality { return metricdata
 
 var errTransient = resilience.Retryable(errors.New("transient"))
 
-// mix makes the i-th call of a mix of every outcome that an operation can bring about,
-// and returns how many attempts reached the operation.
-func mix(policy *retry.Policy, i int) (attempts int) {
+// mix makes the i-th call of a mix of every outcome that an operation can bring about.
+func mix(policy *retry.Policy, i int) {
+	attempts := 0
 	defer func() { _ = recover() }()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -111,7 +111,6 @@ func mix(policy *retry.Policy, i int) (attempts int) {
 		}
 		return nil
 	})
-	return attempts
 }
 
 type typed string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -144,7 +145,7 @@ func (n *names[C]) get(name string) (cells *C, own bool) {
 	}
 	c := n.make(name)
 	n.byName[name] = c
-	ordered := append(n.all()[:len(n.all()):len(n.all())], c)
+	ordered := append(slices.Clone(n.all()), c) // readers go on with the slice that they have
 	n.ordered.Store(&ordered)
 	return c, name != Other
 }

@@ -6,7 +6,6 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
-	logglobal "go.opentelemetry.io/otel/log/global"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -41,7 +40,7 @@ func NewRetry(name string, opts ...Option) (*Retry, error) {
 	if s.logEvents {
 		p := s.loggerProvider
 		if p == nil {
-			p = logglobal.GetLoggerProvider()
+			p = otel.GetLoggerProvider()
 		}
 		r.logger = p.Logger(ScopeName, log.WithInstrumentationVersion(Version))
 	}
@@ -86,14 +85,14 @@ func (r *Retry) SucceededAtOnce() {
 	}
 }
 
-// Begin starts to watch a call of at most max attempts. The call goes on under the
+// Begin starts to watch a call of at most maxAttempts. The call goes on under the
 // context that it returns. A call that was not watched from its start may begin
 // after its first attempt.
-func (r *Retry) Begin(ctx context.Context, max int) (context.Context, RetryCall) {
+func (r *Retry) Begin(ctx context.Context, maxAttempts int) (context.Context, RetryCall) {
 	if r == nil {
 		return ctx, RetryCall{}
 	}
-	c := RetryCall{retry: r, max: max}
+	c := RetryCall{retry: r, max: maxAttempts}
 	if r.tracer != nil {
 		ctx, c.span = r.tracer.Start(ctx, r.name, trace.WithAttributes(r.policy))
 	}
