@@ -2,6 +2,7 @@ package resilience_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -108,6 +109,7 @@ func TestClassify(t *testing.T) {
 		"timeout of the system":          {syscall.ETIMEDOUT, resilience.ClassRetryable},
 		"unexpected EOF":                 {io.ErrUnexpectedEOF, resilience.ClassRetryable},
 		"EOF":                            {io.EOF, resilience.ClassUnknown},
+		"EOF of a server that hung up":   {&url.Error{Op: "Post", URL: "http://x", Err: io.EOF}, resilience.ClassRetryable},
 		"deadline":                       {context.DeadlineExceeded, resilience.ClassRetryable},
 		"deadline of a file":             {os.ErrDeadlineExceeded, resilience.ClassRetryable},
 		"deadline in a URL error":        {&url.Error{Op: "Get", URL: "http://x", Err: context.DeadlineExceeded}, resilience.ClassRetryable},
@@ -317,6 +319,9 @@ func TestErrorType(t *testing.T) {
 		"DNS":             {&net.DNSError{IsTemporary: true}, "dns"},
 		"no such host":    {&net.OpError{Err: &net.DNSError{IsNotFound: true}}, "dns_not_found"},
 		"unexpected EOF":  {io.ErrUnexpectedEOF, "unexpected_eof"},
+		"hung up":         {&url.Error{Err: io.EOF}, "unexpected_eof"},
+		"certificate":     {&url.Error{Err: &net.OpError{Err: &tls.CertificateVerificationError{}}}, "*tls.CertificateVerificationError"},
+		"only tried":      {fmt.Errorf("x: %w", &url.Error{Err: errPlain}), "*url.Error"},
 		"panics":          {bomb{}, "resilience_test.bomb"},
 		"wraps itself":    {&ouroboros{}, "*resilience_test.ouroboros"},
 	} {

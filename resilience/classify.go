@@ -18,8 +18,9 @@ func Classify(err error) Class { return (&Rules{}).Classify(err) }
 //  5. the error's own word: a mark by [Retryable] or [RetryAfter], or one of the
 //     methods Retryable() bool and RetryAfter() (time.Duration, bool)
 //  6. what is known: timeouts, temporary DNS failures, connections that were refused,
-//     reset, aborted or broken, hosts and networks that cannot be reached, and
-//     [io.ErrUnexpectedEOF] are retryable; [context.Canceled] is permanent
+//     reset, aborted or broken, hosts and networks that cannot be reached,
+//     [io.ErrUnexpectedEOF], and an [io.EOF] in a [*url.Error] (a server that hung up)
+//     are retryable; [context.Canceled] is permanent
 //  7. Unknown
 //
 // In 5 and 6 the word of an error stands before that of the errors it wraps, and the

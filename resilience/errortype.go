@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"net/url"
+	"os"
 	"reflect"
 	"strings"
 	"unicode"
@@ -28,7 +31,8 @@ const maxErrorType = 64
 //     "network_unreachable", "unexpected_eof", "dns" (which may pass),
 //     "dns_not_found" or "canceled"
 //   - the Go type of the error, such as "*json.SyntaxError", past types that only
-//     wrap or carry a text
+//     carry a text; one that only says what was tried, such as "*url.Error", counts
+//     if there is no other
 //   - [OtherErrorType]
 //
 // It is at most 64 bytes long. For nil it is "".
@@ -44,7 +48,7 @@ func ErrorType(err error) string {
 		})
 		return name != ""
 	}
-	if find(ownErrorType) || find(knownName) || find(goType) {
+	if find(ownErrorType) || find(knownName) || find(innerType) || find(outerType) {
 		return name
 	}
 	return OtherErrorType
@@ -97,14 +101,21 @@ var carriers = func() map[reflect.Type]bool {
 	return types
 }()
 
-func goType(err error) string {
+// innerType returns the Go type of an error that says what went wrong.
+func innerType(err error) string {
+	switch err.(type) {
+	case *url.Error, *net.OpError, *fs.PathError, *os.SyscallError, *os.LinkError:
+		return "" // these say what was tried
+	}
+	return outerType(err)
+}
+
+// outerType returns the Go type of an error unless that only carries a text.
+func outerType(err error) string {
 	t := reflect.TypeOf(err)
 	if carriers[t] {
 		return ""
 	}
 	name := t.String()
-	if len(name) > maxErrorType {
-		return name[:maxErrorType]
-	}
-	return name
+	return name[:min(len(name), maxErrorType)]
 }

@@ -3,6 +3,7 @@ package resilience
 import (
 	"io"
 	"net"
+	"net/url"
 )
 
 // transientName returns the error type of one error, not its tree, if it is a known
@@ -14,6 +15,9 @@ func transientName(err error) (name string) {
 	}
 	if err == io.ErrUnexpectedEOF {
 		return "unexpected_eof"
+	}
+	if failed, ok := err.(*url.Error); ok && failed.Err == io.EOF {
+		return "unexpected_eof" // the server hung up before it answered
 	}
 	if dns, ok := err.(*net.DNSError); ok {
 		if dns.IsTimeout || dns.IsTemporary {

@@ -16,8 +16,8 @@ type Clock interface {
 	Now() time.Time
 	// Wait returns nil after d, or the error of ctx if that is done before.
 	Wait(ctx context.Context, d time.Duration) error
-	// WithTimeout is context.WithTimeout by this clock.
-	WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc)
+	// WithTimeoutCause is context.WithTimeoutCause by this clock.
+	WithTimeoutCause(ctx context.Context, d time.Duration, cause error) (context.Context, context.CancelFunc)
 	// Random returns a number drawn uniformly from [0, 1).
 	Random() float64
 }
@@ -47,12 +47,12 @@ func Random(c Clock) float64 {
 	return rand.Float64()
 }
 
-// WithTimeout is context.WithTimeout by c.
-func WithTimeout(ctx context.Context, c Clock, d time.Duration) (context.Context, context.CancelFunc) {
+// WithTimeoutCause is context.WithTimeoutCause by c.
+func WithTimeoutCause(ctx context.Context, c Clock, d time.Duration, cause error) (context.Context, context.CancelFunc) {
 	if c != nil {
-		return c.WithTimeout(ctx, d)
+		return c.WithTimeoutCause(ctx, d, cause)
 	}
-	return context.WithTimeout(ctx, d)
+	return context.WithTimeoutCause(ctx, d, cause)
 }
 
 // A Timer waits any number of times for one allocation. The zero Timer is ready to

@@ -20,8 +20,8 @@ type stepClock struct{ nanoseconds atomic.Int64 }
 func (c *stepClock) Now() time.Time                                  { return time.Unix(0, c.nanoseconds.Load()) }
 func (c *stepClock) Wait(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 func (c *stepClock) Random() float64                                 { return 0 }
-func (c *stepClock) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, d)
+func (c *stepClock) WithTimeoutCause(ctx context.Context, d time.Duration, cause error) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, cause)
 }
 
 // model is the bucket as one would write it under a lock.

@@ -83,7 +83,7 @@ func (c *call) enter() bool {
 
 // limit puts the attempt under its timeout.
 func (c *call) limit(ctx context.Context) context.Context {
-	limited, cancel := clock.WithTimeout(ctx, c.policy.shared.clock, c.rules.AttemptTimeout)
+	limited, cancel := clock.WithTimeoutCause(ctx, c.policy.shared.clock, c.rules.AttemptTimeout, c.rules.timeout)
 	scoped, end := resilience.Scope(c.ctx, limited)
 	c.release = func() bool {
 		timedOut := limited.Err() != nil
@@ -189,7 +189,7 @@ func (c *call) retry() *stop {
 	}
 	c.delay = delay
 	c.history[c.attempts%maxHistory].Delay = delay
-	c.tel.RetryScheduled(&c.last, delay)
+	c.tel.RetryScheduled(&c.last, delay, pushback)
 	if c.timer.Wait(c.ctx, s.clock, delay) != nil {
 		c.refund()
 		return contextStop(c.ctx)

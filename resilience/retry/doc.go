@@ -80,8 +80,7 @@
 //
 //	if errors.Is(err, retry.ErrBudgetExhausted) { ... } // the reason
 //	if errors.Is(err, ErrOutOfStock) { ... }            // the last failure
-//	var gaveUp *retry.Error
-//	if errors.As(err, &gaveUp) { ... gaveUp.Attempts ... }
+//	if gaveUp, ok := errors.AsType[*retry.Error](err); ok { ... gaveUp.Attempts ... }
 //
 // An [*Error] is itself not retried: where a function that retries calls another that
 // retries, 4 attempts each make 4 calls and not 16.
@@ -108,5 +107,5 @@
 // # Tests
 //
 // Code that uses a policy is tested under testing/synctest, where waits take no time.
-// The example ExampleTest of this package shows how.
+// TestCheckoutSurvivesRestart in example_synctest_test.go shows how.
 package retry

@@ -129,6 +129,14 @@ func (e *Error) Unwrap() []error {
 	return wrapped
 }
 
+// attemptTimeout is the cause of the end of an attempt's context, so that a trace tells
+// the policy's timeout from the caller's.
+type attemptTimeout struct{ after time.Duration }
+
+func (e *attemptTimeout) Error() string { return fmt.Sprintf("attempt timeout of %v", e.after) }
+func (*attemptTimeout) Timeout() bool   { return true }
+func (*attemptTimeout) Unwrap() error   { return context.DeadlineExceeded }
+
 // A stop is a reason with its names in telemetry.
 type stop struct {
 	err     error

@@ -48,6 +48,7 @@ type rules struct {
 	Config
 	max     int // attempts
 	backoff backoff.Backoff
+	timeout error // the cause of an attempt's end by AttemptTimeout
 	// plain: a first attempt needs neither a timeout nor the time at which it began.
 	plain bool
 }
@@ -129,6 +130,7 @@ func newRules(c Config, custom backoff.Backoff) *rules {
 			Initial: c.InitialDelay, Max: c.MaxDelay, Base: c.ExponentialBase, Jitter: c.Jitter,
 		}
 	}
+	r.timeout = &attemptTimeout{c.AttemptTimeout}
 	r.plain = c.AttemptTimeout == 0 && c.MaxElapsed == 0
 	return r
 }

@@ -178,8 +178,9 @@ func TestAttemptTimeout(t *testing.T) {
 				return "in time", nil
 			}
 			<-ctx.Done()
+			assert.EqualError(t, context.Cause(ctx), "attempt timeout of 1s")
 			if calls == 1 {
-				return "", ctx.Err()
+				return "", context.Cause(ctx) // as net/http returns it
 			}
 			return "", errPlain // as drivers do that have a word of their own for it
 		})

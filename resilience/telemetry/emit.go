@@ -85,12 +85,13 @@ func (c *RetryCall) emitAttemptFailed(f *Failure) {
 		AttrErrorMessage.String(c.show(f)))
 }
 
-func (c *RetryCall) emitRetryScheduled(f *Failure, delay time.Duration) {
+func (c *RetryCall) emitRetryScheduled(f *Failure, delay time.Duration, pushback bool) {
 	if c.listens() {
 		c.emit(EventRetryScheduled, log.SeverityInfo,
 			c.retry.policy,
 			AttrAttemptNumber.Int(f.Number+1),
-			AttrRetryDelay.Float64(delay.Seconds()))
+			AttrRetryDelay.Float64(delay.Seconds()),
+			AttrPushback.Bool(pushback))
 	}
 	if c.writes(slog.LevelWarn) {
 		c.write(slog.LevelWarn, fmt.Sprintf("%s: Attempt %d/%d failed: %s. Retrying in %.2fs",

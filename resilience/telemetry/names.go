@@ -40,6 +40,7 @@ const (
 	AttrAttempts       = attribute.Key("resilience.attempts")
 	AttrRetryDelay     = attribute.Key("resilience.retry.delay")
 	AttrRetryReason    = attribute.Key("resilience.retry.reason")
+	AttrPushback       = attribute.Key("resilience.retry.pushback")
 	AttrNested         = attribute.Key("resilience.retry.nested")
 	AttrBudgetName     = attribute.Key("resilience.budget.name")
 	AttrBudgetResult   = attribute.Key("resilience.budget.result")

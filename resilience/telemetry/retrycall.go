@@ -96,12 +96,13 @@ func (c *RetryCall) AttemptPanicked() {
 	}
 }
 
-// RetryScheduled notes that after f the call waits for delay and then tries again.
-func (c *RetryCall) RetryScheduled(f *Failure, delay time.Duration) {
+// RetryScheduled notes that after f the call waits for delay and then tries again. The
+// delay is a pushback if the callee asked for it.
+func (c *RetryCall) RetryScheduled(f *Failure, delay time.Duration, pushback bool) {
 	if c.retry == nil {
 		return
 	}
-	c.emitRetryScheduled(f, delay)
+	c.emitRetryScheduled(f, delay, pushback)
 }
 
 // RetrySent records the wait before a retry that is sent now.
@@ -139,6 +140,9 @@ func (c *RetryCall) End(e *RetryEnd, last *Failure) {
 		return
 	}
 	c.span.SetAttributes(AttrOutcome.String(e.Outcome.String()), AttrAttempts.Int(e.Attempts))
+	if e.Reason != "" {
+		c.span.SetAttributes(AttrRetryReason.String(e.Reason))
+	}
 	switch {
 	case e.Outcome <= OutcomeSuccessAfterRetry:
 		c.span.End()

@@ -309,6 +309,7 @@ func emitEverything(t *testing.T, options []telemetry.Option) {
 	do(dead, p, nil)
 	do(resilience.NoRetry(ctx), p, errTransient)
 	do(ctx, p, resilience.RetryAfter(errTransient, time.Hour))
+	do(ctx, p, resilience.RetryAfter(errTransient, 1), nil)
 	do(ctx, policy(retry.WithBudget(shared)), errTransient) // granted, then denied
 	do(soon, policy(retry.WithInitialDelay(time.Hour), retry.WithMaxDelay(2*time.Hour), retry.WithJitter(2)), errTransient)
 	do(ctx, policy(retry.WithInitialDelay(time.Hour), retry.WithMaxElapsed(time.Minute), retry.WithJitter(2)), errTransient)
