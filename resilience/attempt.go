@@ -37,7 +37,8 @@ func WithAttempt(ctx context.Context, a Attempt) context.Context {
 }
 
 // NoRetry returns a context under which policies do not repeat an operation. The
-// first attempt is made as usual.
+// first attempt is made as usual, and its error is returned as it is, so that whoever
+// forbids retries further in may retry by itself.
 func NoRetry(ctx context.Context) context.Context {
 	return context.WithValue(ctx, noRetryKey, true)
 }

@@ -148,6 +148,8 @@ func TestDoValue(t *testing.T) {
 	assert.Equal(t, 3, value, "the last value comes beside the error")
 	assert.Equal(t, errPlain, err)
 
+	_, err = resilience.DoValue[int](t.Context(), nil, nil)
+	require.ErrorContains(t, err, "operation is nil")
 	value, err = resilience.DoValue(t.Context(), nil, func(context.Context) (int, error) { return 7, nil })
 	assert.Equal(t, 7, value)
 	require.NoError(t, err)

@@ -54,8 +54,8 @@ func Refused(err error) error { return marked(mark{err: err, class: ClassRefused
 
 // RetryAfter marks err as worth another attempt d from now: the callee said when to
 // come back. Policies wait exactly d in place of their own delay, or give up if d
-// is longer than they may wait. With d <= 0 there is nothing to wait for and
-// policies use their own delay, so that a callee cannot ask to be hammered.
+// is longer than they may wait. With d <= 0 there is nothing to wait for, and
+// policies use their own delay.
 func RetryAfter(err error, d time.Duration) error {
 	return marked(mark{err: err, class: ClassRetryable, after: d})
 }

@@ -36,5 +36,5 @@ func ExampleNoRetry() {
 		return syscall.ECONNRESET
 	})
 	fmt.Println(calls, err)
-	// Output: 1 inventory.get: gave up after 1 attempt (the caller forbade retries): connection reset by peer
+	// Output: 1 connection reset by peer
 }

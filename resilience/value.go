@@ -1,6 +1,9 @@
 package resilience
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // DoValue runs op under p and returns the value of its last call. The value comes
 // beside an error too: what the operation returned together with its last error
@@ -9,16 +12,21 @@ import "context"
 // Packages of this toolkit that can do it with fewer allocations have a DoValue of
 // their own, such as retry.DoValue; this one serves any policy.
 func DoValue[T any](ctx context.Context, p Policy, op func(context.Context) (T, error)) (T, error) {
-	if p == nil {
+	var value T
+	switch {
+	case op == nil:
+		return value, errNoOperation
+	case p == nil:
 		return op(ctx)
 	}
-	var value T
 	err := p.Do(ctx, func(ctx context.Context) (err error) {
 		value, err = op(ctx)
 		return err
 	})
 	return value, err
 }
+
+var errNoOperation = Permanent(errors.New("resilience: the operation is nil"))
 
 // Wrap returns op decorated with p: a function that looks like op and runs under
 // the policy. The decorated function may be called by several goroutines at once

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -65,14 +66,8 @@ func (c *searchClient) search(ctx context.Context, query string) ([]byte, error)
 		return nil, resilience.Permanent(err)
 	}
 	resp, err := c.http.Do(req)
-	if errors.Is(err, io.EOF) {
-		// The service hung up before it answered. In general io.EOF is the regular end
-		// of something, so no policy repeats it. The mark says that here it may, and the
-		// other name what it is.
-		return nil, resilience.Retryable(fmt.Errorf("no answer: %w", io.ErrUnexpectedEOF))
-	}
 	if err != nil {
-		return nil, err // refused, reset, timed out: the policy knows what is transient
+		return nil, err // refused, reset, hung up, timed out: the policy knows what is transient
 	}
 	defer resp.Body.Close()
 
@@ -113,8 +108,9 @@ func (e statusError) ErrorType() string { return strconv.Itoa(int(e)) }
 // a date (RFC 9110, section 10.2.3).
 func retryAfter(h http.Header) (wait time.Duration, ok bool) {
 	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return time.Duration(seconds) * time.Second, true
+	const longest = uint64(math.MaxInt64 / time.Second)
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, longest)) * time.Second, true
 	}
 	date, err := http.ParseTime(value)
 	return time.Until(date), err == nil

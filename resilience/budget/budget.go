@@ -18,9 +18,11 @@ const token = 1_000_000
 // call deposits the ratio, a retry withdraws one token, the floor drips in with time,
 // and the burst bounds what is kept. In every window of t seconds
 //
-//	retries granted <= burst + floor * t + ratio * calls
+//	retries granted - refunded <= burst + floor * t + ratio * calls
 //
-// whatever the interleaving of the goroutines that use it. A new Budget is full.
+// whatever the interleaving of the goroutines that use it. A retry is granted before
+// its wait, so for the retries that are sent the window grows by the longest wait. A
+// new Budget is full.
 //
 // It never blocks and takes no lock. It is safe for use by several goroutines at
 // once. A nil *Budget grants nothing.
@@ -50,7 +52,8 @@ type Budget struct {
 
 var _ resilience.Budget = (*Budget)(nil)
 
-// New returns a full budget. The name identifies it in telemetry. Without options it
+// New returns a full budget. In a test under testing/synctest it is to be made inside the
+// bubble, whose clock is another. The name identifies it in telemetry. Without options it
 // allows one retry for ten calls, one more each second, and a burst of 100.
 func New(name string, opts ...Option) (*Budget, error) {
 	s := settings{ratio: DefaultRatio, floor: DefaultFloor, burst: DefaultBurst}

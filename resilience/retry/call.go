@@ -120,6 +120,10 @@ func (c *call) ended(err error) bool {
 		return c.pass(telemetry.OutcomeRefused)
 	case resilience.ClassRetryable:
 	}
+	if !resilience.MayRetry(c.ctx) {
+		// Whoever forbade it may want to retry by itself, so this is no refusal.
+		return c.finish(err, &telemetry.RetryEnd{Outcome: telemetry.OutcomeRefused, Reason: "no_retry"})
+	}
 	if stop := c.retry(); stop != nil {
 		return c.giveUp(stop)
 	}
@@ -164,9 +168,6 @@ func (c *call) retry() *stop {
 	s := c.policy.shared
 	if c.attempts >= c.rules.max {
 		return stopExhausted
-	}
-	if !resilience.MayRetry(c.ctx) {
-		return stopNoRetry
 	}
 	delay, pushback := resilience.Pushback(c.last.Err)
 	if !pushback {

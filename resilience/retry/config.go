@@ -80,8 +80,9 @@ type ConfigError struct {
 	Want  string
 }
 
+// Error names the field, the value and what is allowed.
 func (e *ConfigError) Error() string {
-	return fmt.Sprintf("retry: %s: %v is not allowed: want %s", e.Field, e.Value, e.Want)
+	return fmt.Sprintf("%s: %v is not allowed: want %s", e.Field, e.Value, e.Want)
 }
 
 // withDefaults returns c with every field that was not set at its default.

@@ -53,7 +53,7 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	decoder.UseNumber() // a large integer is not to lose digits on its way
 	var values map[string]any
 	if err := decoder.Decode(&values); err != nil {
-		return fmt.Errorf("retry: config: %w", err)
+		return inText(err)
 	}
 	return c.setAll(values)
 }
@@ -63,7 +63,7 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 func (c *Config) UnmarshalYAML(unmarshal func(any) error) error {
 	var values map[string]any
 	if err := unmarshal(&values); err != nil {
-		return fmt.Errorf("retry: config: %w", err)
+		return inText(err)
 	}
 	return c.setAll(values)
 }
@@ -81,7 +81,7 @@ func (c *Config) UnmarshalEnv(prefix string) error {
 			continue
 		}
 		if want := f.set(&next, text); want != "" {
-			return &ConfigError{Field: name, Value: fmt.Sprintf("%q", text), Want: want}
+			return inText(&ConfigError{Field: name, Value: strconv.Quote(text), Want: want})
 		}
 		next.explicit |= f.bit
 	}
@@ -113,7 +113,7 @@ func (c *Config) setAll(values map[string]any) error {
 		value := values[name]
 		i := slices.IndexFunc(textFields, func(f textField) bool { return f.name == name })
 		if i < 0 {
-			return &ConfigError{Field: strconv.Quote(name), Value: "this name", Want: "one of " + fieldNames()}
+			return inText(&ConfigError{Field: strconv.Quote(name), Value: "this name", Want: "one of " + fieldNames()})
 		}
 		if value == nil {
 			continue
@@ -123,7 +123,7 @@ func (c *Config) setAll(values map[string]any) error {
 			if s, ok := value.(string); ok {
 				value = strconv.Quote(s)
 			}
-			return &ConfigError{Field: f.name, Value: value, Want: want}
+			return inText(&ConfigError{Field: f.name, Value: value, Want: want})
 		}
 		next.explicit |= f.bit
 	}
@@ -132,11 +132,13 @@ func (c *Config) setAll(values map[string]any) error {
 
 func (c Config) into(target *Config) error {
 	if err := c.Validate(); err != nil {
-		return err
+		return inText(err)
 	}
 	*target = c
 	return nil
 }
+
+func inText(err error) error { return fmt.Errorf("retry: config: %w", err) }
 
 // sortedKeys makes the first error the same at every run.
 func sortedKeys(values map[string]any) []string {

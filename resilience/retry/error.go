@@ -28,8 +28,6 @@ var (
 	ErrMaxElapsed = resilience.Refused(errors.New("the time for retries is over"))
 	// ErrPushback: the callee asked to wait for longer than MaxPushback.
 	ErrPushback = resilience.Refused(errors.New("the callee asked to wait for too long"))
-	// ErrNoRetry: the caller forbade retries by resilience.NoRetry.
-	ErrNoRetry = resilience.Refused(errors.New("the caller forbade retries"))
 
 	// ErrNotDone is the last failure of a [Poll] that gave up.
 	ErrNotDone = errors.New("not done yet")
@@ -47,10 +45,12 @@ var (
 type Error struct {
 	// Policy is the name of the policy.
 	Policy string
-	// Attempts is how many attempts reached the operation.
+	// Attempts is how many attempts reached the operation; for a [Poll] how many times
+	// it heard that it is not done.
 	Attempts int
 	// Elapsed is the time that retrying took: from the end of the first attempt to the
-	// end of the call, as in the metric resilience.retry.latency.
+	// end of the call, as in the metric resilience.retry.latency. For a [Poll] it is the
+	// time from its beginning on.
 	Elapsed time.Duration
 	// Reason is ErrExhausted or another reason of this package.
 	Reason error
@@ -151,5 +151,4 @@ var (
 	stopCanceled   = &stop{ErrCanceled, telemetry.OutcomeCanceled, "canceled"}
 	stopMaxElapsed = &stop{ErrMaxElapsed, telemetry.OutcomeDeadline, "max_elapsed"}
 	stopPushback   = &stop{ErrPushback, telemetry.OutcomeDeadline, "pushback"}
-	stopNoRetry    = &stop{ErrNoRetry, telemetry.OutcomeRefused, "no_retry"}
 )

@@ -54,8 +54,8 @@ func ExampleConfig_invalid() {
 	fmt.Println(json.Unmarshal([]byte(`{"exponential_base": 0.5}`), &config))
 	fmt.Println(json.Unmarshal([]byte(`{"initial_delay": 5}`), &config))
 	// Output:
-	// retry: exponential_base: 0.5 is not allowed: want a finite number of at least 1
-	// retry: initial_delay: 5 is not allowed: want a duration with its unit, as in "1.5s" or "200ms"
+	// retry: config: exponential_base: 0.5 is not allowed: want a finite number of at least 1
+	// retry: config: initial_delay: 5 is not allowed: want a duration with its unit, as in "1.5s" or "200ms"
 }
 
 // The environment comes last, so that one field can be changed without a file.

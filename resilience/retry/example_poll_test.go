@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/observable-go/toolkit/resilience/backoff"
 	"github.com/observable-go/toolkit/resilience/retry"
 )
 
@@ -26,10 +27,15 @@ func ExamplePoll() {
 	// Output: done <nil>
 }
 
-// The context bounds the polling. The value of the last call comes beside the error.
+// The context bounds the polling: a wait that would outlast it is not begun. The value
+// of the last call comes beside the error.
 func ExamplePoll_deadline() {
-	policy := retry.MustNew("job.status", retry.WithInitialDelay(time.Hour), retry.WithMaxDelay(time.Hour))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Microsecond)
+	policy := retry.MustNew("job.status",
+		retry.WithInitialDelay(time.Hour),
+		retry.WithMaxDelay(time.Hour),
+		retry.WithJitter(backoff.NoJitter),
+	)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	state, err := retry.Poll(ctx, policy, func(ctx context.Context) (string, bool, error) {

@@ -93,7 +93,7 @@ var ways = []way{
 	}, {
 		name: "retries forbidden", op: failing(errTransient),
 		before:   func(ctx context.Context, _ func()) context.Context { return resilience.NoRetry(ctx) },
-		attempts: 1, outcome: telemetry.OutcomeRefused, reason: retry.ErrNoRetry, wraps: []error{errTransient},
+		attempts: 1, outcome: telemetry.OutcomeRefused, asItIs: errTransient,
 	}, {
 		name: "dead before the call", op: failing(nil),
 		before:   func(ctx context.Context, stop func()) context.Context { stop(); return ctx },
@@ -173,7 +173,7 @@ var (
 
 var allReasons = []error{
 	retry.ErrExhausted, retry.ErrBudgetExhausted, retry.ErrDeadline, retry.ErrCanceled,
-	retry.ErrMaxElapsed, retry.ErrPushback, retry.ErrNoRetry,
+	retry.ErrMaxElapsed, retry.ErrPushback,
 }
 
 // Exactly what reached the callee is what telemetry says, in every configuration, for

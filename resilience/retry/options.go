@@ -2,7 +2,6 @@ package retry
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/observable-go/toolkit/internal/clock"
@@ -79,9 +78,7 @@ func WithBackoff(b backoff.Backoff) Option {
 			return notAllowed("backoff", b, "a backoff.Backoff")
 		}
 		if v, ok := b.(interface{ Validate() error }); ok {
-			if err := v.Validate(); err != nil {
-				return fmt.Errorf("retry: %w", err)
-			}
+			return v.Validate()
 		}
 		return nil
 	}

@@ -3,6 +3,7 @@ package retry
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,7 +39,7 @@ type shared struct {
 	clock   clock.Clock
 
 	mu    sync.Mutex
-	named sync.Map // operation -> *Policy, telemetry.MaxNames at most
+	named sync.Map // name -> *Policy, telemetry.MaxNames at most beside the first
 	names int      // in named; guarded by mu
 }
 
@@ -61,7 +62,7 @@ type rules struct {
 // jitter, of known transient failures and of errors that ask for it.
 func New(name string, opts ...Option) (*Policy, error) {
 	if strings.TrimSpace(name) == "" {
-		return nil, notAllowed("name", fmt.Sprintf("%q", name), "a name that tells the policy from others")
+		return nil, fmt.Errorf("retry: %w", notAllowed("name", strconv.Quote(name), "a name that tells the policy from others"))
 	}
 	var s settings
 	for _, opt := range opts {
@@ -83,6 +84,7 @@ func New(name string, opts ...Option) (*Policy, error) {
 		return nil, fmt.Errorf("retry: policy %q: %w", name, err)
 	}
 	p.tel = tel
+	p.shared.named.Store(name, p)
 	return p, nil
 }
 
@@ -135,7 +137,8 @@ func newRules(c Config, custom backoff.Backoff) *rules {
 	return r
 }
 
-// Config returns the Config in force, defaults filled in.
+// Config returns the Config in force, defaults filled in. A MaxPushback of 0 follows
+// MaxDelay unless it was set.
 func (p *Policy) Config() Config {
 	if p == nil {
 		c := Config{explicit: setMaxRetries}

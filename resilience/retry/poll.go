@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/observable-go/toolkit/internal/clock"
+	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
 // Poll calls op until it reports that it is done, and returns the value of the last
@@ -14,7 +15,7 @@ import (
 // "Not done yet" is no failure: it draws on no budget and counts as a success. An
 // error of op is one: each call of op is a call of p, which retries it as it would any
 // other, and the first one that p cannot mend ends the polling. When the time is
-// over the result is an [*Error] with the reason and [ErrNotDone].
+// over the result is an [*Error] with the reason and [ErrNotDone], and an event says so.
 //
 // A nil p polls with the delays of the default Config and retries nothing.
 func Poll[T any](ctx context.Context, p *Policy, op func(context.Context) (value T, done bool, err error)) (T, error) {
@@ -42,6 +43,7 @@ func Poll[T any](ctx context.Context, p *Policy, op func(context.Context) (value
 // polling is the state of a Poll between its calls.
 type polling struct {
 	name  string
+	tel   *telemetry.Retry
 	rules *rules
 	clock clock.Clock
 	began time.Time
@@ -53,7 +55,7 @@ type polling struct {
 func newPolling(p *Policy) *polling {
 	w := &polling{}
 	if p != nil {
-		w.name, w.rules, w.clock = p.name, p.shared.rules.Load(), p.shared.clock
+		w.name, w.tel, w.rules, w.clock = p.name, p.tel, p.shared.rules.Load(), p.shared.clock
 	} else {
 		w.rules = newRules(Config{}, nil)
 	}
@@ -72,6 +74,7 @@ func (w *polling) wait(ctx context.Context) error {
 	if stop == nil {
 		return nil
 	}
+	w.tel.PollStopped(ctx, &telemetry.RetryEnd{Outcome: stop.outcome, Reason: stop.name, Attempts: w.calls})
 	return &Error{
 		Policy: w.name, Attempts: w.calls, Elapsed: clock.Since(w.clock, w.began),
 		Reason: stop.err, Last: ErrNotDone, Cause: context.Cause(ctx),

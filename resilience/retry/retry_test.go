@@ -1,9 +1,11 @@
 package retry_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"sync"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/backoff"
 	"github.com/observable-go/toolkit/resilience/retry"
+	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
 // bubble runs a test under virtual time.
@@ -454,6 +457,7 @@ func TestNamed(t *testing.T) {
 	assert.Same(t, a, retry.Named(retry.Named(p, "b"), "a"))
 	assert.Same(t, p, retry.Named(p, "p"))
 	assert.Same(t, p, retry.Named(p, " "))
+	assert.Same(t, p, retry.Named(a, "p"))
 	var e *retry.Error
 	require.ErrorAs(t, a.Do(t.Context(), func(context.Context) error { return errTransient }), &e)
 	assert.Equal(t, "a", e.Policy)
@@ -573,6 +577,16 @@ func TestPollEnds(t *testing.T) {
 		require.ErrorIs(t, err, retry.ErrCanceled)
 		require.ErrorIs(t, err, errGone)
 
+		s := newSignals()
+		var out bytes.Buffer
+		told := retry.MustNew("job", exact, retry.WithTelemetry(s.option(logger(&out, slog.LevelInfo), telemetry.WithSpans())...),
+			retry.WithMaxElapsed(5*time.Second))
+		events := s.span(t.Context(), func(ctx context.Context) { _, _ = retry.Poll(ctx, told, never) })
+		assert.Equal(t, []string{telemetry.EventRetryStopped}, eventNames(events))
+		assert.Equal(t, "max_elapsed", attr(events[0], telemetry.AttrRetryReason).AsString())
+		assert.Contains(t, out.String(), "job: Not done after 3 calls (max_elapsed)")
+		assert.EqualValues(t, 3, collect(t, s.reader).sum(telemetry.MetricRetryCalls), "the polling itself is no call")
+
 		_, err = retry.Poll(ctx, nil, never)
 		require.Error(t, err, "a nil policy obeys the context too")
 	})
@@ -590,6 +604,33 @@ func TestWrap(t *testing.T) {
 	value, err := fetch(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 3, value)
+}
+
+func TestWrap1(t *testing.T) {
+	t.Parallel()
+	n := 0
+	double := retry.Wrap1(retry.MustNew("p", retry.WithInitialDelay(0)), func(_ context.Context, x int) (int, error) {
+		if n++; n < 3 {
+			return 0, errTransient
+		}
+		return 2 * x, nil
+	})
+	value, err := double(t.Context(), 21)
+	require.NoError(t, err)
+	assert.Equal(t, 42, value)
+}
+
+// Whoever forbids retries further in may retry by itself.
+func TestNoRetryFurtherIn(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	inner := retry.MustNew("inner", retry.WithInitialDelay(0))
+	outer := retry.MustNew("outer", retry.WithInitialDelay(0))
+	err := outer.Do(t.Context(), func(ctx context.Context) error {
+		return inner.Do(resilience.NoRetry(ctx), func(context.Context) error { calls++; return errTransient })
+	})
+	require.ErrorIs(t, err, retry.ErrExhausted)
+	assert.Equal(t, 4, calls)
 }
 
 func TestLastValueComesBesideTheError(t *testing.T) {

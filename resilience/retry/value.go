@@ -75,3 +75,10 @@ func (p *Policy) panicked(ctx context.Context, r *rules) {
 func Wrap[T any](p *Policy, op func(context.Context) (T, error)) func(context.Context) (T, error) {
 	return func(ctx context.Context) (T, error) { return DoValue(ctx, p, op) }
 }
+
+// Wrap1 is [Wrap] for an operation that takes an argument.
+func Wrap1[A, T any](p *Policy, op func(context.Context, A) (T, error)) func(context.Context, A) (T, error) {
+	return func(ctx context.Context, arg A) (T, error) {
+		return DoValue(ctx, p, func(ctx context.Context) (T, error) { return op(ctx, arg) })
+	}
+}

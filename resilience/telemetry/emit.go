@@ -124,34 +124,8 @@ func (c *RetryCall) emitEnd(e *RetryEnd, last *Failure) {
 }
 
 func (c *RetryCall) emitFailedEnd(e *RetryEnd, last *Failure) {
-	if c.listens() {
-		name, severity := EventRetryStopped, log.SeverityWarn
-		if e.Outcome == OutcomeExhausted {
-			name, severity = EventRetryExhausted, log.SeverityError
-		}
-		attributes := []attribute.KeyValue{
-			c.retry.policy,
-			AttrOutcome.String(e.Outcome.String()),
-			AttrAttempts.Int(e.Attempts),
-			AttrErrorType.String(e.errorType(last)),
-		}
-		if e.Reason != "" {
-			attributes = append(attributes, AttrRetryReason.String(e.Reason))
-		}
-		if e.Nested {
-			attributes = append(attributes, AttrNested.Bool(true))
-		}
-		c.emit(name, severity, attributes...)
-	}
-
-	level := slog.LevelWarn
-	switch {
-	case e.Outcome == OutcomeExhausted || e.Outcome == OutcomePanic:
-		level = slog.LevelError
-	case e.Attempts <= 1 && (e.Outcome == OutcomeNotRetryable || e.Outcome == OutcomeUnclassified ||
-		e.Outcome == OutcomeCanceled || e.Outcome == OutcomeNotStarted):
-		level = slog.LevelDebug // nothing was retried: it is the caller's to log
-	}
+	c.emitStopped(e, last)
+	level := e.level()
 	if !c.writes(level) {
 		return
 	}
@@ -166,10 +140,59 @@ func (c *RetryCall) emitFailedEnd(e *RetryEnd, last *Failure) {
 	if last != nil {
 		message += ": " + c.show(last)
 	}
-	c.write(level, message,
+	c.write(level, message, e.attributes(last)...)
+}
+
+// emitStopped sends the event of a call that failed.
+func (c *RetryCall) emitStopped(e *RetryEnd, last *Failure) {
+	if !c.listens() {
+		return
+	}
+	name, severity := EventRetryStopped, log.SeverityWarn
+	if e.Outcome == OutcomeExhausted {
+		name, severity = EventRetryExhausted, log.SeverityError
+	}
+	attributes := []attribute.KeyValue{
+		c.retry.policy,
+		AttrOutcome.String(e.Outcome.String()),
+		AttrAttempts.Int(e.Attempts),
+		AttrErrorType.String(e.errorType(last)),
+	}
+	if e.Reason != "" {
+		attributes = append(attributes, AttrRetryReason.String(e.Reason))
+	}
+	if e.Nested {
+		attributes = append(attributes, AttrNested.Bool(true))
+	}
+	c.emit(name, severity, attributes...)
+}
+
+// attributes are those of the line for a call that failed.
+func (e *RetryEnd) attributes(last *Failure) []slog.Attr {
+	return []slog.Attr{
 		slog.Int(string(AttrAttempts), e.Attempts),
 		slog.String(string(AttrOutcome), e.Outcome.String()),
-		slog.String(string(AttrErrorType), e.errorType(last)))
+		slog.String(string(AttrErrorType), e.errorType(last)),
+	}
+}
+
+// level returns how loud the line for a call that failed is.
+func (e *RetryEnd) level() slog.Level {
+	retried := e.Attempts > 1
+	switch e.Outcome {
+	case OutcomeExhausted, OutcomePanic:
+		return slog.LevelError
+	case OutcomeUnclassified:
+		if !retried {
+			return slog.LevelInfo // often a surprise, often an ordinary answer
+		}
+	case OutcomeNotRetryable, OutcomeCanceled, OutcomeNotStarted:
+		if !retried {
+			return slog.LevelDebug // it is the caller's to log
+		}
+	default:
+	}
+	return slog.LevelWarn
 }
 
 // writes reports whether a line of that level would be written.

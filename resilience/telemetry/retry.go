@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -92,15 +94,35 @@ func (r *Retry) Begin(ctx context.Context, maxAttempts int) (context.Context, Re
 	if r == nil {
 		return ctx, RetryCall{}
 	}
-	c := RetryCall{retry: r, max: maxAttempts}
+	var own trace.Span
 	if r.tracer != nil {
-		ctx, c.span = r.tracer.Start(ctx, r.name, trace.WithAttributes(r.policy))
+		ctx, own = r.tracer.Start(ctx, r.name, trace.WithAttributes(r.policy))
 	}
+	c := r.watch(ctx)
+	c.span, c.max = own, maxAttempts
+	return ctx, c
+}
+
+// watch returns a call that emits its events under ctx.
+func (r *Retry) watch(ctx context.Context) RetryCall {
+	c := RetryCall{retry: r, ctx: ctx}
 	if r.settings.events != EventsNone {
 		if span := trace.SpanFromContext(ctx); span.IsRecording() {
 			c.recording = span
 		}
 	}
-	c.ctx = ctx
-	return ctx, c
+	return c
+}
+
+// PollStopped tells of a polling that ended before what it waits for was done. Its
+// calls were told of one by one, so it is an event and a line, and no count.
+func (r *Retry) PollStopped(ctx context.Context, e *RetryEnd) {
+	if r == nil {
+		return
+	}
+	c := r.watch(ctx)
+	c.emitStopped(e, nil)
+	if c.writes(slog.LevelWarn) {
+		c.write(slog.LevelWarn, fmt.Sprintf("%s: Not done after %d calls (%s)", r.name, e.Attempts, e.Reason), e.attributes(nil)...)
+	}
 }
