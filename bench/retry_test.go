@@ -187,8 +187,7 @@ func benchmark(b *testing.B, fails int, delay time.Duration) {
 	for _, c := range contenders() {
 		b.Run("by="+c.name, func(b *testing.B) {
 			call := c.make(delay)
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
+			ctx := b.Context()
 			left := 0
 			op := func(context.Context) (int, error) {
 				if left--; left >= 0 {

@@ -129,13 +129,13 @@ func (e *Error) Unwrap() []error {
 	return wrapped
 }
 
-// attemptTimeout is the cause of the end of an attempt's context, so that a trace tells
+// attemptTimeoutError is the cause of the end of an attempt's context, so that a trace tells
 // the policy's timeout from the caller's.
-type attemptTimeout struct{ after time.Duration }
+type attemptTimeoutError struct{ after time.Duration }
 
-func (e *attemptTimeout) Error() string { return fmt.Sprintf("attempt timeout of %v", e.after) }
-func (*attemptTimeout) Timeout() bool   { return true }
-func (*attemptTimeout) Unwrap() error   { return context.DeadlineExceeded }
+func (e *attemptTimeoutError) Error() string { return fmt.Sprintf("attempt timeout of %v", e.after) }
+func (*attemptTimeoutError) Timeout() bool   { return true }
+func (*attemptTimeoutError) Unwrap() error   { return context.DeadlineExceeded }
 
 // A stop is a reason with its names in telemetry.
 type stop struct {

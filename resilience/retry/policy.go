@@ -132,7 +132,7 @@ func newRules(c Config, custom backoff.Backoff) *rules {
 			Initial: c.InitialDelay, Max: c.MaxDelay, Base: c.ExponentialBase, Jitter: c.Jitter,
 		}
 	}
-	r.timeout = &attemptTimeout{c.AttemptTimeout}
+	r.timeout = &attemptTimeoutError{c.AttemptTimeout}
 	r.plain = c.AttemptTimeout == 0 && c.MaxElapsed == 0
 	return r
 }
