@@ -125,6 +125,11 @@ func TestRunDisagreement(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			drive(ctx, now, sides)
+			metrics, err := sdk.metrics()
+			require.NoError(t, err)
+			for _, s := range sides { // all requests are there, so that none makes up for what comes now
+				require.True(t, checkOf(s, countsOf(metrics, s.policy)).ok())
+			}
 			tamper(sides[1])
 			var out strings.Builder
 			assert.ErrorIs(t, report(screen{&out, false}, time.Now(), sdk, sides), errDisagree)

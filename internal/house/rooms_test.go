@@ -1,0 +1,172 @@
+package house
+
+import (
+	"fmt"
+	"go/token"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A room is a package of the main module with what it may import. Everybody may import
+// the standard library but for what is ruled out.
+type room struct {
+	path  string
+	floor int
+	// never is what it must not import of the standard library.
+	never []string
+	// may is what it may import besides: packages of this module by their path in it,
+	// others by their whole path.
+	may []string
+}
+
+// tests is the floor of packages that consist of tests only.
+const tests = -1
+
+var (
+	network = []string{"net/http"}
+	chance  = []string{"math/rand", "math/rand/v2", "crypto/rand"}
+
+	otelAPI = []string{
+		"go.opentelemetry.io/otel",
+		"go.opentelemetry.io/otel/attribute",
+		"go.opentelemetry.io/otel/codes",
+		"go.opentelemetry.io/otel/log",
+		"go.opentelemetry.io/otel/log/global",
+		"go.opentelemetry.io/otel/metric",
+		"go.opentelemetry.io/otel/trace",
+	}
+	floor0 = []string{"internal/clock", "resilience", "resilience/backoff", "resilience/telemetry"}
+)
+
+// rooms is the table of the house. CONTRIBUTING.md shows it in words.
+var rooms = []room{
+	{path: "resilience", floor: 0, never: slices.Concat(network, chance)},
+	{path: "resilience/backoff", floor: 0, never: slices.Concat(network, chance, []string{"errors", "context"})},
+	{path: "internal/clock", floor: 0, never: network},
+	{path: "resilience/telemetry", floor: 0, never: slices.Concat(network, chance),
+		may: append([]string{"internal/clock"}, otelAPI...)},
+
+	{path: "resilience/retry", floor: 1, never: slices.Concat(network, chance), may: floor0},
+	{path: "resilience/budget", floor: 1, never: slices.Concat(network, chance), may: floor0},
+
+	{path: "internal/house", floor: tests},
+	{path: "internal/docs", floor: tests},
+}
+
+func roomOf(path string) (room, bool) {
+	i := slices.IndexFunc(rooms, func(r room) bool { return r.path == path })
+	if i < 0 {
+		return room{}, false
+	}
+	return rooms[i], true
+}
+
+// checkImports returns what in p is not as the table has it.
+func checkImports(fset *token.FileSet, p pack) (violations []string) {
+	r, ok := roomOf(p.path)
+	if !ok {
+		return []string{fmt.Sprintf("package %s is not in the table of the house: decide on which floor it lives and "+
+			"what it may import, add a row to rooms in internal/house/rooms_test.go and one to the table in CONTRIBUTING.md", p.path)}
+	}
+	for _, f := range p.files {
+		for _, spec := range f.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			if why := r.forbids(path); why != "" {
+				violations = append(violations, fmt.Sprintf("%s: %s must not import %s: %s",
+					fset.Position(spec.Pos()), p.path, path, why))
+			}
+		}
+	}
+	return violations
+}
+
+// forbids returns why the room must not import a package, or "".
+func (r room) forbids(path string) string {
+	inModule, ours := strings.CutPrefix(path, modulePath+"/")
+	switch {
+	case r.floor == tests:
+		return "it consists of tests only"
+	case slices.Contains(r.never, path):
+		return "the table rules it out"
+	case isStandard(path), slices.Contains(r.may, path), ours && slices.Contains(r.may, inModule):
+		return ""
+	case ours:
+		return fmt.Sprintf("a package of floor %d may import of this module: %s", r.floor, listOf(r.may))
+	}
+	return "beyond the standard library it may import: " + listOf(r.may)
+}
+
+func listOf(paths []string) string {
+	if len(paths) == 0 {
+		return "nothing"
+	}
+	return strings.Join(paths, ", ")
+}
+
+// isStandard reports whether path is one of the standard library: its first element
+// is no domain.
+func isStandard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	fset, all := packs(t)
+	for _, p := range all {
+		failOn(t, checkImports(fset, p))
+	}
+	// A row without its package is a typing error, or a leftover.
+	for _, r := range rooms {
+		require.True(t, slices.ContainsFunc(all, func(p pack) bool { return p.path == r.path }),
+			"rooms in internal/house/rooms_test.go has a row for %s, which does not exist", r.path)
+	}
+}
+
+func TestCheckImports(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		path, imports string
+		want          string // "" is allowed
+	}{
+		"standard library":        {"resilience", `"net"`, ""},
+		"contract, http":          {"resilience", `"net/http"`, "resilience must not import net/http: the table rules it out"},
+		"contract, sibling":       {"resilience", `"` + modulePath + `/resilience/retry"`, "may import of this module: nothing"},
+		"contract, clock":         {"resilience", `"` + modulePath + `/internal/clock"`, "may import of this module: nothing"},
+		"contract, OpenTelemetry": {"resilience", `"go.opentelemetry.io/otel/trace"`, "beyond the standard library it may import: nothing"},
+		"backoff, math":           {"resilience/backoff", `"math"`, ""},
+		"backoff, errors":         {"resilience/backoff", `"errors"`, "must not import errors"},
+		"backoff, context":        {"resilience/backoff", `"context"`, "must not import context"},
+		"backoff, rand":           {"resilience/backoff", `"math/rand/v2"`, "must not import math/rand/v2"},
+		"backoff, contract":       {"resilience/backoff", `"` + modulePath + `/resilience"`, "may import of this module: nothing"},
+		"clock, rand":             {"internal/clock", `"math/rand/v2"`, ""},
+		"clock, contract":         {"internal/clock", `"` + modulePath + `/resilience"`, "may import of this module: nothing"},
+		"telemetry, API":          {"resilience/telemetry", `"go.opentelemetry.io/otel/log/global"`, ""},
+		"telemetry, clock":        {"resilience/telemetry", `"` + modulePath + `/internal/clock"`, ""},
+		"telemetry, SDK":          {"resilience/telemetry", `"go.opentelemetry.io/otel/sdk/metric"`, "must not import go.opentelemetry.io/otel/sdk/metric"},
+		"telemetry, policy":       {"resilience/telemetry", `"` + modulePath + `/resilience"`, "may import of this module: internal/clock"},
+		"retry, floor 0":          {"resilience/retry", `"` + modulePath + `/resilience/backoff"`, ""},
+		"retry, budget":           {"resilience/retry", `"` + modulePath + `/resilience/budget"`, "must not import " + modulePath + "/resilience/budget"},
+		"retry, OpenTelemetry":    {"resilience/retry", `"go.opentelemetry.io/otel/metric"`, "must not import go.opentelemetry.io/otel/metric"},
+		"budget, retry":           {"resilience/budget", `r "` + modulePath + `/resilience/retry"`, "must not import " + modulePath + "/resilience/retry"},
+		"budget, testify":         {"resilience/budget", `_ "github.com/stretchr/testify/require"`, "must not import github.com/stretchr/testify/require"},
+		"tests only":              {"internal/house", `"fmt"`, "it consists of tests only"},
+		"new package":             {"resilience/breaker", `"fmt"`, "add a row to rooms in internal/house/rooms_test.go"},
+		"new internal package":    {"internal/helper", `"fmt"`, "package internal/helper is not in the table"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			violations := checkImports(parsed(t, tt.path, "package p\n\nimport "+tt.imports))
+			if tt.want == "" {
+				require.Empty(t, violations)
+				return
+			}
+			require.Len(t, violations, 1)
+			require.Contains(t, violations[0], tt.want)
+		})
+	}
+}
