@@ -143,6 +143,7 @@ func TestLargeNumbersDoNotOverflow(t *testing.T) {
 		assert.Zero(t, backoff.Exponential{}.Delay(n, 0, 1))
 	}
 	assert.Equal(t, time.Second, backoff.Exponential{Initial: time.Second, Jitter: backoff.NoJitter}.Delay(-5, 0, 0))
+	assert.Equal(t, longest, backoff.Exponential{Initial: 1, Jitter: backoff.NoJitter}.Delay(63, 0, 0), "2^63, one more than the longest")
 }
 
 func TestValidate(t *testing.T) {

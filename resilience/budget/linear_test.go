@@ -203,4 +203,7 @@ func TestClockThatStepsBack(t *testing.T) {
 	assert.Equal(t, 3, granted)
 	clk.nanoseconds.Store(int64(time.Hour))
 	assert.False(t, b.Withdraw())
+	clk.nanoseconds.Add(int64(time.Second))
+	assert.True(t, b.Withdraw(), "the floor goes on where it was")
+	assert.False(t, b.Withdraw())
 }

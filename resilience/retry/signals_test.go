@@ -210,6 +210,38 @@ func TestNestedRetriesAreReported(t *testing.T) {
 	})
 }
 
+// The duration of a call is recorded also if no span records it.
+func TestCallDuration(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for name, tt := range map[string]struct {
+			when                telemetry.When
+			untroubled, retried int
+		}{
+			"always":  {telemetry.Always, 1, 1},
+			"retried": {telemetry.Retried, 0, 1},
+			"never":   {telemetry.Never, 0, 0},
+		} {
+			s := newSignals()
+			p := retry.MustNew("p", exact, retry.WithTelemetry(s.option(telemetry.WithCallDuration(tt.when))...))
+			require.NoError(t, p.Do(t.Context(), func(context.Context) error { time.Sleep(time.Second); return nil }))
+			count, seconds := collect(t, s.reader).recorded(telemetry.MetricCallDuration, outcomeIs(telemetry.OutcomeSuccess))
+			assert.Equal(t, tt.untroubled, count, name)
+			assert.Equal(t, time.Duration(tt.untroubled)*time.Second, seconds, name)
+
+			n := 0
+			require.NoError(t, p.Do(t.Context(), func(context.Context) error {
+				if n++; n == 1 {
+					return errTransient
+				}
+				return nil
+			}))
+			count, seconds = collect(t, s.reader).recorded(telemetry.MetricCallDuration, outcomeIs(telemetry.OutcomeSuccessAfterRetry))
+			assert.Equal(t, tt.retried, count, name)
+			assert.Equal(t, time.Duration(tt.retried)*time.Second, seconds, name)
+		}
+	})
+}
+
 // Histograms carry the trace of a call as exemplar.
 func TestExemplars(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -285,7 +317,7 @@ func TestAllocations(t *testing.T) {
 		"SDK":     s.option(),
 	} {
 		p := retry.MustNew("p", retry.WithInitialDelay(0), retry.WithTelemetry(options...))
-		waiting := retry.MustNew("p", retry.WithInitialDelay(1), retry.WithTelemetry(options...))
+		waiting := retry.MustNew("p", retry.WithInitialDelay(1), exact, retry.WithTelemetry(options...))
 		measure := func(p *retry.Policy, fails int) float64 {
 			return testing.AllocsPerRun(2000, func() {
 				left := fails
@@ -304,5 +336,6 @@ func TestAllocations(t *testing.T) {
 		assert.Zero(t, measure(p, 1), "%s: a retry without delay", name)
 		assert.LessOrEqual(t, measure(p, 9), 2.0, "%s: exhaustion", name)
 		assert.LessOrEqual(t, measure(waiting, 1), 3.0, "%s: a retry through a timer: the timer and its channel", name)
+		assert.LessOrEqual(t, measure(waiting, 9), 5.0, "%s: exhaustion through the same timer", name)
 	}
 }
