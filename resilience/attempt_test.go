@@ -153,6 +153,29 @@ func TestRetain(t *testing.T) {
 			ended(t, retained, errStop)
 			end()
 		},
+		"is dead if the attempt is": func(t *testing.T) {
+			attempt, stop, cancelAttempt, end := setup(t)
+			defer stop(nil)
+			cancelAttempt(errStop)
+			retained, release := resilience.Retain(attempt)
+			defer release()
+			assert.ErrorIs(t, context.Cause(retained), errStop, "at once")
+			end()
+		},
+		"is of no attempt that is over": func(t *testing.T) {
+			attempt, stop, _, end := setup(t)
+			detached := context.WithoutCancel(attempt)
+			end()
+			inner, _, endInner := scoped(detached)
+			retained, release := resilience.Retain(inner)
+			defer release()
+			plain, releasePlain := resilience.Retain(detached)
+			defer releasePlain()
+			endInner()
+			stop(errStop)
+			alive(t, retained)
+			alive(t, plain)
+		},
 		"is released": func(t *testing.T) {
 			attempt, stop, _, end := setup(t)
 			defer stop(nil)

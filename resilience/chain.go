@@ -1,6 +1,10 @@
 package resilience
 
-import "context"
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
 
 // Chain composes policies into one, outermost first: Chain(a, b).Do(ctx, op) is
 // a.Do(ctx, b.Do(·, op)). Nil policies are skipped and chains are flattened, so a
@@ -12,7 +16,8 @@ import "context"
 //
 // A call through a chain allocates the same small amount whatever its length. In
 // return each stage must keep the promise of [Policy]: one call of the operation
-// at a time, and none after Do has returned.
+// at a time, and none that still runs when Do returns. If a stage leaves other stages
+// behind that still run, the call ends with a refusal that says so.
 func Chain(policies ...Policy) Policy {
 	var stages chain
 	for _, p := range policies {
@@ -59,20 +64,34 @@ type descent struct {
 	stages chain
 	op     Operation
 	step   Operation // d.down, bound once
-	depth  int
+	// depth is -1 once a stage has broken its promise: the depth is not to be trusted
+	// any more. It is atomic for the sake of what that stage left behind.
+	depth atomic.Int64
 }
 
-func (d *descent) down(ctx context.Context) error {
-	if d.depth == len(d.stages) {
+const broken = -1
+
+var errBroken = Refused(errors.New("resilience: a stage of the chain returned while its operation was still running"))
+
+func (d *descent) down(ctx context.Context) (err error) {
+	depth := d.depth.Load()
+	switch depth {
+	case broken:
+		return errBroken
+	case int64(len(d.stages)):
 		return d.op(ctx)
 	}
-	stage := d.stages[d.depth]
-	d.depth++
-	defer d.up() // deferred, as an outer stage may recover a panic and call again
-	return stage.Do(ctx, d.step)
+	d.depth.Store(depth + 1)
+	defer d.up(depth, &err) // deferred, as an outer stage may recover a panic and call again
+	return d.stages[depth].Do(ctx, d.step)
 }
 
-func (d *descent) up() { d.depth-- }
+func (d *descent) up(depth int64, err *error) {
+	if !d.depth.CompareAndSwap(depth+1, depth) {
+		d.depth.Store(broken)
+		*err = errors.Join(*err, errBroken)
+	}
+}
 
 // A Namer is a policy that can work under another name. Its rules and the state
 // behind them (budgets, breakers, later updates) stay shared with the original.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -76,6 +78,49 @@ func TestChainAfterPanic(t *testing.T) {
 	p := resilience.Chain(traced(&log, "a"), again, traced(&log, "b"), traced(&log, "c"))
 	require.NoError(t, p.Do(t.Context(), func(context.Context) error { log = append(log, "op"); panic("x") }))
 	assert.Equal(t, "a( b( c( op )c )b b( c( op )c )b )a", strings.Join(log, " "))
+}
+
+// A stage that leaves its operation behind would make later calls skip stages. The
+// call ends instead, and says why.
+func TestChainWithAStageThatAbandons(t *testing.T) {
+	t.Parallel()
+	hang := make(chan struct{})
+	abandon := resilience.PolicyFunc(func(ctx context.Context, op resilience.Operation) error {
+		go func() { _ = op(ctx) }()
+		return errPlain
+	})
+	started := make(chan struct{})
+	var inner atomic.Int64
+	limiter := resilience.PolicyFunc(func(ctx context.Context, op resilience.Operation) error {
+		inner.Add(1)
+		return op(ctx)
+	})
+	waits := resilience.PolicyFunc(func(ctx context.Context, op resilience.Operation) error {
+		return abandon.Do(ctx, func(ctx context.Context) error { close(started); return op(ctx) })
+	})
+	after := resilience.PolicyFunc(func(ctx context.Context, op resilience.Operation) error {
+		err := waits.Do(ctx, op)
+		<-started
+		for inner.Load() == 0 {
+			runtime.Gosched()
+		}
+		return err
+	})
+	calls := 0
+	again := resilience.PolicyFunc(func(ctx context.Context, op resilience.Operation) (err error) {
+		for range 3 {
+			calls++
+			if err = op(ctx); resilience.Classify(err) == resilience.ClassRefused {
+				return err
+			}
+		}
+		return err
+	})
+	err := resilience.Chain(again, after, limiter).Do(t.Context(), func(context.Context) error { <-hang; return nil })
+	close(hang)
+	assert.Equal(t, 1, calls)
+	require.ErrorIs(t, err, errPlain)
+	require.ErrorContains(t, err, "still running")
 }
 
 func TestChainIsShared(t *testing.T) {

@@ -49,7 +49,8 @@ func Retryable(err error) error { return marked(mark{err: err, class: ClassRetry
 func Permanent(err error) error { return marked(mark{err: err, class: ClassPermanent}) }
 
 // Refused marks err as the refusal of a policy. No option and no classifier
-// overrides it. It is for authors of policies.
+// overrides it. It is for authors of policies, whose error types may have a method
+// Refused() bool instead.
 func Refused(err error) error { return marked(mark{err: err, class: ClassRefused}) }
 
 // RetryAfter marks err as worth another attempt d from now: the callee said when to

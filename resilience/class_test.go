@@ -43,6 +43,12 @@ type pusher time.Duration
 func (e pusher) Error() string                     { return "later" }
 func (e pusher) RetryAfter() (time.Duration, bool) { return time.Duration(e), e != 0 }
 
+// refuser says whether it is a refusal.
+type refuser bool
+
+func (refuser) Error() string   { return "refuser" }
+func (r refuser) Refused() bool { return bool(r) }
+
 // bomb panics in every method that one might call on an error.
 type bomb struct{}
 
@@ -78,6 +84,8 @@ func TestClassify(t *testing.T) {
 		want resilience.Class
 	}{
 		"nil":                            {nil, resilience.ClassUnknown},
+		"refused by its word":            {fmt.Errorf("x: %w", refuser(true)), resilience.ClassRefused},
+		"not refused by its word":        {refuser(false), resilience.ClassUnknown},
 		"plain":                          {errPlain, resilience.ClassUnknown},
 		"wrapped plain":                  {fmt.Errorf("x: %w", errPlain), resilience.ClassUnknown},
 		"retryable":                      {resilience.Retryable(errPlain), resilience.ClassRetryable},
@@ -323,6 +331,8 @@ func TestErrorType(t *testing.T) {
 		"certificate":     {&url.Error{Err: &net.OpError{Err: &tls.CertificateVerificationError{}}}, "*tls.CertificateVerificationError"},
 		"only tried":      {fmt.Errorf("x: %w", &url.Error{Err: errPlain}), "*url.Error"},
 		"panics":          {bomb{}, "resilience_test.bomb"},
+		"own with a URL":  {&speaker{kind: "https://u:secret@h/"}, "*resilience_test.speaker"},
+		"cut in a letter": {aKlasseMitEinemLangenNamenDieEsInWirklichenProgrammenÄÖÜÄÖÜ{}, "resilience_test.aKlasseMitEinemLangenNamenDieEsInWirklichenProgr"},
 		"wraps itself":    {&ouroboros{}, "*resilience_test.ouroboros"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -331,6 +341,8 @@ func TestErrorType(t *testing.T) {
 		})
 	}
 }
+
+type aKlasseMitEinemLangenNamenDieEsInWirklichenProgrammenÄÖÜÄÖÜ struct{ error } //nolint:asciicheck,errname // the letters are what is tested
 
 func TestClassString(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,8 @@ func Classify(err error) Class { return (&Rules{}).Classify(err) }
 
 // Rules decide the class of an error. The first that has an opinion decides:
 //
-//  1. a mark by [Refused] or [Permanent], anywhere in the error's tree
+//  1. a mark by [Refused] or [Permanent], or a method Refused() bool that returns true,
+//     anywhere in the error's tree
 //  2. Permanent
 //  3. Classifier
 //  4. Retryable
@@ -54,7 +55,7 @@ func (r *Rules) Classify(err error) Class {
 		return ClassPermanent
 	}
 	if r.Classifier != nil {
-		if c := r.Classifier(err); c != ClassUnknown {
+		if c := r.Classifier(err); c != ClassUnknown && c <= ClassRefused {
 			return c
 		}
 	}
@@ -128,8 +129,15 @@ func pushbackOfTree(err error, longest *time.Duration, left *int) {
 // forced returns the strictest mark in the tree of err that nothing overrides.
 func forced(err error) (strictest Class) {
 	visit(err, func(err error) bool {
-		if m, ok := err.(*mark); ok && m.class > ClassRetryable {
-			strictest = max(strictest, m.class)
+		switch says := err.(type) {
+		case *mark:
+			if says.class > ClassRetryable {
+				strictest = max(strictest, says.class)
+			}
+		case interface{ Refused() bool }:
+			if saysRefused(says) {
+				strictest = ClassRefused
+			}
 		}
 		return strictest != ClassRefused
 	})
@@ -177,6 +185,11 @@ func saysRetryable(err interface{ Retryable() bool }) (c Class) {
 		return ClassRetryable
 	}
 	return ClassPermanent
+}
+
+func saysRefused(err interface{ Refused() bool }) bool {
+	defer ignorePanic()
+	return err.Refused()
 }
 
 func ownPushback(err error) (d time.Duration, ok bool) {

@@ -49,7 +49,7 @@
 //
 //	limiter := resilience.PolicyFunc(func(ctx context.Context, op resilience.Operation) error {
 //		if err := limit.Wait(ctx); err != nil { // a *rate.Limiter
-//			return err
+//			return resilience.Refused(err)
 //		}
 //		return op(ctx)
 //	})

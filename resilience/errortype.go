@@ -62,6 +62,15 @@ func ownErrorType(err error) (name string) {
 	}
 	defer ignorePanic()
 	name = says.ErrorType()
+	if strings.Contains(name, "//") {
+		return "" // a URL is no type, and may hold a secret
+	}
+	return printable(name)
+}
+
+// printable returns what is printable, valid UTF-8 in the first bytes of name. (What is
+// not makes exporters reject all metrics of a service.)
+func printable(name string) string {
 	name = strings.ToValidUTF8(name[:min(len(name), maxErrorType)], "")
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -116,6 +125,5 @@ func outerType(err error) string {
 	if carriers[t] {
 		return ""
 	}
-	name := t.String()
-	return name[:min(len(name), maxErrorType)]
+	return printable(t.String())
 }

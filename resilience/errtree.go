@@ -1,8 +1,8 @@
 package resilience
 
 // maxErrors bounds how much of an error's tree is looked at, so that an error that
-// wraps itself cannot hang a call.
-const maxErrors = 256
+// wraps itself cannot hang a call. It is more than a batch of work joins.
+const maxErrors = 10_000
 
 // visit calls see for err and for everything that it wraps, depth first, outermost
 // first, as errors.Is and errors.As do, until see returns false. Errors come from

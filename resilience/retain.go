@@ -23,7 +23,7 @@ import (
 //	}
 //	return &Rows{Rows: rows, close: cancel}, nil
 func Retain(ctx context.Context) (context.Context, context.CancelFunc) {
-	innermost, _ := ctx.Value(scopeKey).(*scope)
+	innermost := scopeOf(ctx)
 	if innermost == nil {
 		return context.WithCancel(ctx)
 	}
@@ -33,11 +33,15 @@ func Retain(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 	base, cancel := context.WithCancelCause(outermost.caller)
 	obey := func(ctx context.Context, s *scope) func() bool {
-		return context.AfterFunc(ctx, func() {
+		end := func() {
 			if !s.ended.Load() {
 				cancel(context.Cause(ctx))
 			}
-		})
+		}
+		if ctx.Err() != nil {
+			end()
+		}
+		return context.AfterFunc(ctx, end)
 	}
 	stops := []func() bool{obey(ctx, innermost)}
 	for s := innermost.outer; s != nil; s = s.outer {
@@ -54,10 +58,10 @@ func Retain(ctx context.Context) (context.Context, context.CancelFunc) {
 // Scope makes [Retain] work under a policy that cancels attempts: attempt must be a
 // context derived from caller that ends with the attempt. The operation is to be
 // called with the returned context, and end must be called after the operation has
-// returned and before attempt is cancelled. It is for authors of policies.
+// returned and before attempt is cancelled. It is for authors of policies: each that
+// derives a context for the operation and cancels it afterwards needs it.
 func Scope(caller, attempt context.Context) (ctx context.Context, end func()) {
-	s := &scope{caller: caller, ctx: attempt}
-	s.outer, _ = caller.Value(scopeKey).(*scope)
+	s := &scope{caller: caller, ctx: attempt, outer: scopeOf(caller)}
 	return scopedContext{attempt, s}, func() { s.ended.Store(true) }
 }
 
@@ -67,6 +71,16 @@ type scope struct {
 	ctx    context.Context
 	outer  *scope // the run that this one is part of, or nil
 	ended  atomic.Bool
+}
+
+// scopeOf returns the run that ctx is part of, or nil: also if the run is over, or if
+// ctx was detached from it by context.WithoutCancel.
+func scopeOf(ctx context.Context) *scope {
+	s, _ := ctx.Value(scopeKey).(*scope)
+	if s == nil || ctx.Done() == nil || s.ended.Load() {
+		return nil
+	}
+	return s
 }
 
 type scopedContext struct {

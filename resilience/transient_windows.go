@@ -2,12 +2,14 @@ package resilience
 
 import "syscall"
 
-// Codes of Windows Sockets that package syscall does not name.
+// Codes of Windows that package syscall does not name.
 // https://learn.microsoft.com/windows/win32/winsock/windows-sockets-error-codes-2
 const (
+	netnameDeleted  syscall.Errno = 64 // of a connection that was reset
 	wsaENETUNREACH  syscall.Errno = 10051
 	wsaECONNABORTED syscall.Errno = 10053
 	wsaECONNRESET   syscall.Errno = 10054
+	wsaETIMEDOUT    syscall.Errno = 10060
 	wsaECONNREFUSED syscall.Errno = 10061
 	wsaEHOSTUNREACH syscall.Errno = 10065
 )
@@ -22,7 +24,9 @@ func transientErrno(err error) string {
 	switch errno {
 	case wsaECONNREFUSED, syscall.ECONNREFUSED:
 		return "connection_refused"
-	case wsaECONNRESET, syscall.ECONNRESET:
+	case wsaETIMEDOUT:
+		return "timeout"
+	case wsaECONNRESET, syscall.ECONNRESET, netnameDeleted:
 		return "connection_reset"
 	case wsaECONNABORTED, syscall.ECONNABORTED:
 		return "connection_aborted"

@@ -37,6 +37,7 @@ var (
 		"go.opentelemetry.io/otel/log",
 		"go.opentelemetry.io/otel/log/global",
 		"go.opentelemetry.io/otel/metric",
+		"go.opentelemetry.io/otel/metric/noop",
 		"go.opentelemetry.io/otel/trace",
 	}
 	floor0 = []string{"internal/clock", "resilience", "resilience/backoff", "resilience/telemetry"}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/observable-go/toolkit/internal/clock"
 	"github.com/observable-go/toolkit/resilience/telemetry"
@@ -65,9 +64,10 @@ func WithClock(c clock.Clock) Option {
 }
 
 func (s *settings) validate(name string) error {
+	if err := telemetry.ValidateName(name); err != nil {
+		return fmt.Errorf("budget: %w", err)
+	}
 	switch {
-	case strings.TrimSpace(name) == "":
-		return fmt.Errorf("budget: name: %q is not allowed: want a name that tells the budget from others", name)
 	case !(s.ratio >= 0 && s.ratio <= 1) || tooFine(s.ratio):
 		return fmt.Errorf("budget: %q: ratio: %v is not allowed: want 0, or 0.000001 to 1 retries a call", name, s.ratio)
 	case !(s.floor >= 0 && s.floor <= MaxFloor) || tooFine(s.floor):

@@ -112,13 +112,13 @@ func (c *call) ended(err error) bool {
 		return c.giveUp(stop)
 	}
 	switch class {
-	case resilience.ClassUnknown:
-		return c.pass(telemetry.OutcomeUnclassified)
+	case resilience.ClassRetryable:
 	case resilience.ClassPermanent:
 		return c.pass(telemetry.OutcomeNotRetryable)
 	case resilience.ClassRefused:
 		return c.pass(telemetry.OutcomeRefused)
-	case resilience.ClassRetryable:
+	default:
+		return c.pass(telemetry.OutcomeUnclassified)
 	}
 	if !resilience.MayRetry(c.ctx) {
 		// Whoever forbade it may want to retry by itself, so this is no refusal.
@@ -191,14 +191,17 @@ func (c *call) retry() *stop {
 	c.delay = delay
 	c.history[c.attempts%maxHistory].Delay = delay
 	c.tel.RetryScheduled(&c.last, delay, pushback)
-	if c.timer.Wait(c.ctx, s.clock, delay) != nil {
-		c.refund()
-		return contextStop(c.ctx)
-	}
-	if s.onRetry != nil {
+	err := c.timer.Wait(c.ctx, s.clock, delay)
+	if err == nil && s.onRetry != nil {
 		s.onRetry(c.ctx, Retry{
 			Policy: c.policy.name, Attempt: c.attempts + 1, Max: c.rules.max, Delay: delay, Err: c.last.Err,
 		})
+		err = c.ctx.Err() // which the hook may have ended, or outlasted
+	}
+	if err != nil {
+		c.history[c.attempts%maxHistory].Delay = 0
+		c.refund()
+		return stopOf(err)
 	}
 	c.reserved = false
 	c.tel.RetrySent(delay)
@@ -218,10 +221,15 @@ func (r *rules) timeStop(ctx context.Context, now, began time.Time, delay time.D
 
 // contextStop returns the stop that the state of the context demands, or nil.
 func contextStop(ctx context.Context) *stop {
-	switch err := ctx.Err(); {
-	case err == nil:
-		return nil
-	case is(err, context.DeadlineExceeded):
+	if err := ctx.Err(); err != nil {
+		return stopOf(err)
+	}
+	return nil
+}
+
+// stopOf returns the stop that the error of a context demands.
+func stopOf(err error) *stop {
+	if is(err, context.DeadlineExceeded) {
 		return stopDeadline
 	}
 	return stopCanceled
@@ -258,7 +266,7 @@ func (c *call) finish(err error, end *telemetry.RetryEnd) bool {
 		if end.Timed = !c.began.IsZero(); end.Timed {
 			end.Duration = clock.Since(s.clock, c.began)
 		}
-		if c.attempts > 1 {
+		if !c.firstEnd.IsZero() {
 			end.Latency = clock.Since(s.clock, c.firstEnd)
 		}
 	}
@@ -282,7 +290,7 @@ func (c *call) close() {
 		c.release()
 	}
 	if c.running {
-		c.tel.AttemptPanicked()
+		c.tel.AttemptPanicked(c.attempts)
 	}
 	c.finish(nil, &telemetry.RetryEnd{Outcome: telemetry.OutcomePanic})
 }

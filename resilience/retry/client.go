@@ -46,7 +46,11 @@ func (c Client) Operation(name string) *Policy {
 	if c.policy == nil {
 		return nil
 	}
-	return Named(c.policy, c.policy.name+"."+name)
+	operations := &c.policy.shared.operations
+	if p := operations.get(name); p != nil {
+		return p
+	}
+	return operations.add(name, Named(c.policy, c.policy.name+"."+name))
 }
 
 // Retry runs op under the policy of that operation.

@@ -11,24 +11,25 @@ import (
 // Config is the part of a policy that is data: what may stand in a file or in the
 // environment, and what [Policy.Update] replaces while the service runs.
 //
-// A zero field means its default. Where 0 is a value of its own, as in no retries,
-// the option of the same name or a file says so: in JSON, YAML and the environment a
-// field that is there counts, also if it is 0. In text durations stand as "1.5s" and
-// names in snake case:
+// A zero field means its default. Where 0 is a value of its own the option of the same
+// name or a file says so: in JSON, YAML and the environment a field that is there
+// counts, also if it is 0, and so does each field of what [Policy.Config] returns. For no
+// retries there is NoRetries. In text durations stand as "1.5s" and names in snake case:
 //
 //	{"max_retries": 5, "initial_delay": "500ms", "max_delay": "10s", "jitter": "full"}
 //
 // Decoding sets only what is there, so a preset may be decoded into. Unknown names
-// and values out of range are errors.
+// and values out of range are errors. Make it a named field of your own configuration:
+// embedded or inlined it would take over the decoding of the whole.
 type Config struct {
 	// MaxRetries is how many times at most a call is repeated after its first attempt:
-	// 0 to 1,000,000,000; 3 by default.
+	// 1 to 1,000,000,000, or NoRetries; 3 by default.
 	MaxRetries int
 	// InitialDelay is the delay before the first retry, before jitter: at least 0; 1s
 	// by default.
 	InitialDelay time.Duration
-	// MaxDelay bounds every delay: above 0; 1m by default. If it is shorter than
-	// InitialDelay it bounds that too.
+	// MaxDelay bounds every delay of the exponential backoff: above 0; 1m by default.
+	// If it is shorter than InitialDelay it bounds that too.
 	MaxDelay time.Duration
 	// ExponentialBase is the factor from one delay to the next: at least 1; 2 by
 	// default.
@@ -71,6 +72,10 @@ const (
 	DefaultExponentialBase = 2.0
 )
 
+// NoRetries is the MaxRetries of a Config that allows none, as 0 is the default. In a
+// file and for WithMaxRetries it is a plain 0.
+const NoRetries = math.MinInt32
+
 const maxMaxRetries = 1_000_000_000
 
 // A ConfigError says which setting is not allowed and what would be.
@@ -91,6 +96,10 @@ func (c Config) withDefaults() Config {
 		if zero && c.explicit&field == 0 {
 			set()
 		}
+	}
+	if c.MaxRetries == NoRetries {
+		c.MaxRetries = 0
+		c.explicit |= setMaxRetries
 	}
 	fill(setMaxRetries, c.MaxRetries == 0, func() { c.MaxRetries = DefaultMaxRetries })
 	fill(setInitialDelay, c.InitialDelay == 0, func() { c.InitialDelay = DefaultInitialDelay })

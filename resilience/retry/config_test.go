@@ -208,6 +208,7 @@ func TestInvalidText(t *testing.T) {
 		`{"max_retries": -1}`:         `max_retries: -1 is not allowed: want 0 to 1000000000`,
 		`{"max_retries": 1.5}`:        `max_retries: 1.5 is not allowed: want a whole number`,
 		`{"max_retries": 1e30}`:       `max_retries: 1e30 is not allowed`,
+		`{"max_retries": 2e9}`:        `max_retries: 2e9 is not allowed`,
 		`{"max_retries": true}`:       `max_retries: true is not allowed`,
 		`{"max_retries": "many"}`:     `max_retries: "many" is not allowed`,
 		`{"initial_delay": 1.5}`:      `initial_delay: 1.5 is not allowed: want a duration with its unit, as in "1.5s"`,
@@ -234,6 +235,12 @@ func TestInvalidText(t *testing.T) {
 	require.Error(t, yaml.Unmarshal([]byte("- 3"), &c))
 	t.Setenv("E_JITTER", "wild")
 	require.ErrorContains(t, c.UnmarshalEnv("E_"), `E_JITTER: "wild" is not allowed`)
+	t.Setenv("E_JITTER", "True")
+	t.Setenv("E_MAX_RETRIES", "-1")
+	require.ErrorContains(t, c.UnmarshalEnv("E_"), `E_MAX_RETRIES: -1 is not allowed`)
+	require.NoError(t, yaml.Unmarshal([]byte("max_retries: 5.0"), &c))
+	require.NoError(t, json.Unmarshal([]byte(`{"max_retries": 5.0}`), &c))
+	assert.Equal(t, 5, c.MaxRetries)
 }
 
 func FuzzConfigJSON(f *testing.F) {

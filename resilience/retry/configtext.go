@@ -3,6 +3,7 @@ package retry
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -85,7 +86,14 @@ func (c *Config) UnmarshalEnv(prefix string) error {
 		}
 		next.explicit |= f.bit
 	}
-	return next.into(c)
+	if err := next.Validate(); err != nil {
+		if outOfRange, ok := errors.AsType[*ConfigError](err); ok {
+			outOfRange.Field = prefix + strings.ToUpper(outOfRange.Field)
+		}
+		return inText(err)
+	}
+	*c = next
+	return nil
 }
 
 // MarshalJSON implements [json.Marshaler]. It writes what UnmarshalJSON would read:
@@ -162,12 +170,18 @@ func fieldNames() string {
 // return what they would have wanted if they cannot.
 
 func readInt(target *int, value any) string {
-	n, err := strconv.ParseInt(number(value), 10, 0)
-	if err != nil {
-		return fmt.Sprintf("a whole number of 0 to %d", maxMaxRetries)
+	text := number(value)
+	n, err := strconv.ParseInt(text, 10, 0)
+	if err == nil {
+		*target = int(n)
+		return ""
 	}
-	*target = int(n)
-	return ""
+	// A decoder may have made a floating-point number of it, as of 1e3.
+	if x, err := strconv.ParseFloat(text, 64); err == nil && x == math.Trunc(x) && math.Abs(x) <= maxMaxRetries {
+		*target = int(x)
+		return ""
+	}
+	return fmt.Sprintf("a whole number of 0 to %d", maxMaxRetries)
 }
 
 func readFloat(target *float64, value any) string {
@@ -200,7 +214,7 @@ func readDuration(target *time.Duration, value any) string {
 
 // readJitter also reads a truth value: whether there is jitter.
 func readJitter(target *backoff.Jitter, value any) string {
-	switch fmt.Sprint(value) {
+	switch strings.ToLower(fmt.Sprint(value)) {
 	case "true":
 		*target = backoff.FullJitter
 		return ""

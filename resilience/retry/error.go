@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,22 +13,21 @@ import (
 )
 
 // Reasons for which a policy gives up although it would go on: the Reason of an
-// [*Error], for use with errors.Is. Each is a refusal in the sense of
-// [resilience.Refused], so an outer policy does not multiply the attempts.
+// [*Error], for use with errors.Is.
 var (
 	// ErrExhausted: the last attempt that MaxRetries allows failed.
-	ErrExhausted = resilience.Refused(errors.New("no attempts left"))
+	ErrExhausted = errors.New("no attempts left")
 	// ErrBudgetExhausted: the budget denied the retry.
-	ErrBudgetExhausted = resilience.Refused(errors.New("the retry budget is exhausted"))
+	ErrBudgetExhausted = errors.New("the retry budget is exhausted")
 	// ErrDeadline: the context's deadline has passed, or would before the next attempt.
 	// It is context.DeadlineExceeded too.
-	ErrDeadline = resilience.Refused(fmt.Errorf("no time left: %w", context.DeadlineExceeded))
+	ErrDeadline = fmt.Errorf("no time left: %w", context.DeadlineExceeded)
 	// ErrCanceled: the caller cancelled the context. It is context.Canceled too.
-	ErrCanceled = resilience.Refused(fmt.Errorf("stopped by the caller: %w", context.Canceled))
+	ErrCanceled = fmt.Errorf("stopped by the caller: %w", context.Canceled)
 	// ErrMaxElapsed: the next attempt would start later than MaxElapsed allows.
-	ErrMaxElapsed = resilience.Refused(errors.New("the time for retries is over"))
+	ErrMaxElapsed = errors.New("the time for retries is over")
 	// ErrPushback: the callee asked to wait for longer than MaxPushback.
-	ErrPushback = resilience.Refused(errors.New("the callee asked to wait for too long"))
+	ErrPushback = errors.New("the callee asked to wait for too long")
 
 	// ErrNotDone is the last failure of a [Poll] that gave up.
 	ErrNotDone = errors.New("not done yet")
@@ -93,7 +93,7 @@ func (e *Error) Failures() []Failure {
 //	inventory.get: gave up after 4 attempts in 6.2s (no attempts left): connection refused
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(e.Policy)
+	b.WriteString(cmp.Or(e.Policy, "retry"))
 	switch e.Attempts {
 	case 0:
 		b.WriteString(": not started")
@@ -116,6 +116,15 @@ func roundTo(d time.Duration) time.Duration {
 		unit *= 10
 	}
 	return unit
+}
+
+// Refused reports whether a policy further out must not repeat the call: if retries
+// were made, which it would multiply, or if a budget, the callee or the time for
+// retries spoke against one. A call that made no retry, as MaxRetries is 0 or as its
+// context left no time, is for the policy further out to judge.
+func (e *Error) Refused() bool {
+	return e.Attempts > 1 ||
+		errors.Is(e.Reason, ErrBudgetExhausted) || errors.Is(e.Reason, ErrPushback) || errors.Is(e.Reason, ErrMaxElapsed)
 }
 
 // Unwrap returns the last failure, the reason and the cause, as far as there are any.

@@ -128,6 +128,10 @@ var ways = []way{
 		options:  []retry.Option{retry.WithJitter(backoff.NoJitter)},
 		attempts: 2, unsent: 1, outcome: telemetry.OutcomeCanceled, reason: retry.ErrCanceled, wraps: []error{errTransient, errGone, context.Canceled},
 	}, {
+		name: "cancelled in the first wait", op: failing(errTransient), stopAfter: 500 * time.Millisecond,
+		options:  []retry.Option{retry.WithJitter(backoff.NoJitter)},
+		attempts: 1, unsent: 1, outcome: telemetry.OutcomeCanceled, reason: retry.ErrCanceled, wraps: []error{errTransient, errGone, context.Canceled},
+	}, {
 		name: "deadline too near", op: failing(errTransient), timeout: 2500 * time.Millisecond,
 		options:  []retry.Option{retry.WithJitter(backoff.NoJitter)},
 		attempts: 2, outcome: telemetry.OutcomeDeadline, reason: retry.ErrDeadline, wraps: []error{errTransient, context.DeadlineExceeded},
@@ -379,10 +383,14 @@ func (r *result) check(t *testing.T, name string, w way) {
 		for _, wrapped := range w.wraps {
 			assert.ErrorIs(t, r.err, wrapped, name)
 		}
-		assert.Equal(t, resilience.ClassRefused, resilience.Classify(r.err), name)
+		assert.Equal(t, e.Refused(), resilience.Classify(r.err) == resilience.ClassRefused, name)
+		assert.Equal(t, e.Refused(), w.attempts > 1 || w.reason == retry.ErrBudgetExhausted || w.reason == retry.ErrPushback, name)
 		assert.Len(t, e.Failures(), w.attempts, name)
-		if w.attempts > 1 {
+		if w.attempts > 1 || w.unsent > 0 {
 			assert.Equal(t, r.retried, e.Elapsed, name)
+		}
+		for i, f := range e.Failures() {
+			assert.Equal(t, i+1 == w.attempts, f.Delay == 0, "%s: %+v", name, f)
 		}
 	default:
 		assert.NoError(t, r.err, name)
@@ -430,14 +438,11 @@ func (r *result) checkEvents(t *testing.T, name string, w way) {
 	t.Helper()
 	var want []string
 	succeeded := w.outcome == telemetry.OutcomeSuccess || w.outcome == telemetry.OutcomeSuccessAfterRetry
-	inAttempt := w.outcome == telemetry.OutcomePanic && w.name != "panic in the hook"
 	for n := 1; n <= w.attempts; n++ {
 		last := n == w.attempts
-		switch {
-		case last && succeeded:
+		if last && succeeded {
 			want = append(want, telemetry.EventAttemptSucceeded)
-		case last && inAttempt: // the end of the call tells of it
-		default:
+		} else {
 			want = append(want, telemetry.EventAttemptFailed)
 		}
 		if !last || w.unsent > 0 {

@@ -10,7 +10,8 @@ import (
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
-// An Option changes a setting of a new policy. Later options override earlier ones.
+// An Option changes a setting of a new policy. Later options override earlier ones;
+// WithRetryable, WithPermanent and their forms for types add up.
 type Option func(*settings) error
 
 type settings struct {
@@ -70,7 +71,7 @@ func WithMaxPushback(d time.Duration) Option {
 }
 
 // WithBackoff takes delays from b in place of the exponential backoff of the Config,
-// also after an Update.
+// also after an Update. The bounds are those of b; a negative delay counts as 0.
 func WithBackoff(b backoff.Backoff) Option {
 	return func(s *settings) error {
 		s.backoff = b
@@ -152,7 +153,7 @@ func WithUnknown(c resilience.Class) Option {
 }
 
 // WithoutDefaults retries no error for being a known transient failure: only options,
-// marks and the errors' own methods count.
+// marks and the errors' own methods count, and the policy's own attempt timeout.
 func WithoutDefaults() Option {
 	return func(s *settings) error { s.classes.WithoutKnown = true; return nil }
 }

@@ -1,9 +1,10 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"strconv"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,9 +39,8 @@ type shared struct {
 	onRetry func(context.Context, Retry)
 	clock   clock.Clock
 
-	mu    sync.Mutex
-	named sync.Map // name -> *Policy, telemetry.MaxNames at most beside the first
-	names int      // in named; guarded by mu
+	named      policies // by name
+	operations policies // of a Client, by operation
 }
 
 // rules is a Config made ready for use. They are never changed: an Update replaces
@@ -54,15 +54,14 @@ type rules struct {
 	plain bool
 }
 
-// New returns a policy. The name says in telemetry whose retries these are; it may
-// hold anything but is best short, stable and of low cardinality, as
-// "inventory.get".
+// New returns a policy. The name says in telemetry whose retries these are: 1 to 128
+// bytes of printable UTF-8, best short, stable and one of few, as "inventory.get".
 //
 // Without options it makes up to 3 retries, after 1 s, 2 s and 4 s at most, with full
 // jitter, of known transient failures and of errors that ask for it.
 func New(name string, opts ...Option) (*Policy, error) {
-	if strings.TrimSpace(name) == "" {
-		return nil, fmt.Errorf("retry: %w", notAllowed("name", strconv.Quote(name), "a name that tells the policy from others"))
+	if err := telemetry.ValidateName(name); err != nil {
+		return nil, fmt.Errorf("retry: %w", err)
 	}
 	var s settings
 	for _, opt := range opts {
@@ -84,7 +83,7 @@ func New(name string, opts ...Option) (*Policy, error) {
 		return nil, fmt.Errorf("retry: policy %q: %w", name, err)
 	}
 	p.tel = tel
-	p.shared.named.Store(name, p)
+	p.shared.named.add(name, p)
 	return p, nil
 }
 
@@ -101,7 +100,8 @@ func MustNew(name string, opts ...Option) *Policy {
 //
 // It returns nil if an attempt succeeded. If it could not go on although it would
 // have, it returns an [*Error] that wraps the last failure and the reason. A failure
-// that is not to be retried is returned as it is.
+// that is not to be retried is returned as it is, unless the context is over and may
+// have caused it.
 func (p *Policy) Do(ctx context.Context, op resilience.Operation) error {
 	if op == nil {
 		return errNoOperation
@@ -110,9 +110,10 @@ func (p *Policy) Do(ctx context.Context, op resilience.Operation) error {
 	return err
 }
 
-// Update replaces the policy's Config: zero fields take their defaults. Calls that
-// have begun end under the rules with which they began. Policies made by [Named]
-// follow. If c is not allowed nothing changes.
+// Update replaces the policy's Config: zero fields take their defaults, and NoRetries
+// switches retries off. Calls that have begun end under the rules with which they
+// began. The Config is shared with all policies that [Named] made of one. If c is not
+// allowed nothing changes.
 func (p *Policy) Update(c Config) error {
 	if p == nil {
 		return errNilPolicy
@@ -165,29 +166,50 @@ func (p *Policy) Classify(err error) resilience.Class {
 	return p.shared.classes.Classify(err)
 }
 
-// Named returns p under the name of an operation: the same rules, budget and updates,
-// with telemetry of its own. It returns the same policy for the same operation, so it
-// may be called for each call.
+// Named returns p under the name of an operation: the same rules and budget, with
+// telemetry of its own. An Update of either is one of both. Named may be called for
+// each call: it returns the same policy for the same operation, as long as there are no
+// more than telemetry.MaxNames of them.
 func Named(p *Policy, operation string) *Policy {
 	if p == nil || operation == p.name || strings.TrimSpace(operation) == "" {
 		return p
 	}
-	s := p.shared
-	if named, ok := s.named.Load(operation); ok {
-		return named.(*Policy)
-	}
-	named := &Policy{name: operation, tel: p.tel.Named(operation), shared: s}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.names >= telemetry.MaxNames {
+	if named := p.shared.named.get(operation); named != nil {
 		return named
 	}
-	kept, loaded := s.named.LoadOrStore(operation, named)
-	if !loaded {
-		s.names++
-	}
-	return kept.(*Policy)
+	return p.shared.named.add(operation, &Policy{name: operation, tel: p.tel.Named(operation), shared: p.shared})
 }
 
 // WithName is [Named] for [resilience.Named].
 func (p *Policy) WithName(operation string) resilience.Policy { return Named(p, operation) }
+
+// policies is a map that is read without a lock and replaced for every policy that is
+// added, of which there are few.
+type policies struct {
+	mu    sync.Mutex
+	known atomic.Pointer[map[string]*Policy]
+}
+
+func (m *policies) get(key string) *Policy {
+	if known := m.known.Load(); known != nil {
+		return (*known)[key]
+	}
+	return nil
+}
+
+// add keeps p, unless there is one already or there are too many, and returns the one
+// to use.
+func (m *policies) add(key string, p *Policy) *Policy {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := make(map[string]*Policy)
+	if known := m.known.Load(); known != nil {
+		if there := (*known)[key]; there != nil || len(*known) >= telemetry.MaxNames {
+			return cmp.Or(there, p)
+		}
+		maps.Copy(next, *known)
+	}
+	next[key] = p
+	m.known.Store(&next)
+	return p
+}

@@ -10,18 +10,24 @@ import (
 
 // Poll calls op until it reports that it is done, and returns the value of the last
 // call. Between the calls it waits as long as p would before a retry, from the initial
-// delay on, for any number of calls: the context, and MaxElapsed, end it.
+// delay on, for any number of calls. The context ends it, and so does MaxElapsed, which
+// bounds the time up to the last wait, and each call of op for itself.
 //
 // "Not done yet" is no failure: it draws on no budget and counts as a success. An
 // error of op is one: each call of op is a call of p, which retries it as it would any
-// other, and the first one that p cannot mend ends the polling. When the time is
-// over the result is an [*Error] with the reason and [ErrNotDone], and an event says so.
+// other, and the first one that p cannot mend ends the polling with its error. If there
+// is no time for another wait the result is an [*Error] with the reason and
+// [ErrNotDone], and an event says so. Waits grow up to MaxDelay: set that to how late you
+// may learn that it is done.
 //
 // A nil p polls with the delays of the default Config and retries nothing.
 func Poll[T any](ctx context.Context, p *Policy, op func(context.Context) (value T, done bool, err error)) (T, error) {
-	if op == nil {
-		var zero T
+	var zero T
+	switch {
+	case op == nil:
 		return zero, errNoOperation
+	case ctx == nil:
+		return zero, errNoContext
 	}
 	w := newPolling(p)
 	defer w.timer.Stop()
@@ -68,8 +74,10 @@ func (w *polling) wait(ctx context.Context) error {
 	w.delay = max(0, w.rules.backoff.Delay(w.calls, w.delay, clock.Random(w.clock)))
 	w.calls++
 	stop := w.rules.timeStop(ctx, clock.Now(w.clock), w.began, w.delay)
-	if stop == nil && w.timer.Wait(ctx, w.clock, w.delay) != nil {
-		stop = contextStop(ctx)
+	if stop == nil {
+		if err := w.timer.Wait(ctx, w.clock, w.delay); err != nil {
+			stop = stopOf(err)
+		}
 	}
 	if stop == nil {
 		return nil

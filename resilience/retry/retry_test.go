@@ -3,20 +3,25 @@ package retry_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/backoff"
+	"github.com/observable-go/toolkit/resilience/budget"
 	"github.com/observable-go/toolkit/resilience/retry"
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
@@ -240,6 +245,147 @@ func TestNestedRetriesDoNotMultiply(t *testing.T) {
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, "inner", e.Policy)
 	})
+}
+
+// Retries of two layers are neither multiplied nor both lost.
+func TestNestedRetriesThatMadeNone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		fail := func(context.Context) error { return errTransient }
+		slow := retry.WithAttemptTimeout(time.Second)
+		for name, tt := range map[string]struct {
+			outer, inner *retry.Policy
+			op           resilience.Operation
+			calls        int
+		}{
+			"inner switched off":           {retry.MustNew("o"), retry.MustNew("i", retry.WithMaxRetries(0)), fail, 4},
+			"outer's timeout ends inner":   {retry.MustNew("o", slow), retry.MustNew("i"), hang, 4},
+			"inner's delay does not fit":   {retry.MustNew("o", slow), retry.MustNew("i", exact, retry.WithInitialDelay(2*time.Second)), fail, 4},
+			"inner retried":                {retry.MustNew("o"), retry.MustNew("i"), fail, 4},
+			"inner's budget is exhausted":  {retry.MustNew("o"), retry.MustNew("i", retry.WithBudget(nil)), fail, 1},
+			"inner gave up on a long list": {retry.MustNew("o"), retry.MustNew("i"), func(context.Context) error { return errMany }, 4},
+		} {
+			calls := 0
+			err := tt.outer.Do(t.Context(), func(ctx context.Context) error {
+				return tt.inner.Do(ctx, func(ctx context.Context) error { calls++; return tt.op(ctx) })
+			})
+			assert.Equal(t, tt.calls, calls, name)
+			require.Error(t, err, name)
+		}
+	})
+}
+
+var errMany = func() error {
+	errs := []error{errTransient}
+	for i := range 1000 {
+		errs = append(errs, fmt.Errorf("item %d", i))
+	}
+	return errors.Join(errs...)
+}()
+
+func TestLongListsOfErrors(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, resilience.ClassPermanent, resilience.Classify(errors.Join(errMany, resilience.Permanent(errPlain))))
+	assert.True(t, resilience.Is(errGone)(errors.Join(errMany, errGone)))
+}
+
+func TestGarbageClassIsNoOpinion(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	p := retry.MustNew("p", retry.WithInitialDelay(0), retry.WithClassifier(func(error) resilience.Class { return 9 }))
+	assert.Equal(t, errPlain, p.Do(t.Context(), func(context.Context) error { calls++; return errPlain }))
+	assert.Equal(t, 1, calls)
+}
+
+// A hook that ends the context, or outlasts it, takes the retry back.
+func TestHookThatEndsTheContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		tokens := &fakeBudget{left: 10}
+		calls := 0
+		p := retry.MustNew("p", retry.WithBudget(tokens), retry.WithOnRetry(func(context.Context, retry.Retry) { cancel() }))
+		require.ErrorIs(t, p.Do(ctx, func(context.Context) error { calls++; return errTransient }), retry.ErrCanceled)
+		assert.Equal(t, 1, calls, "a dead context makes no attempt")
+		assert.Equal(t, 1, tokens.refunded)
+	})
+}
+
+// fickle is a context that is done for a moment only.
+type fickle struct {
+	context.Context
+	done bool
+}
+
+func (c *fickle) Err() error {
+	if c.done {
+		c.done = false
+		return context.Canceled
+	}
+	return nil
+}
+
+// A retry whose token was given back is not sent, whatever the context says next.
+func TestRefundedRetryIsNotSent(t *testing.T) {
+	t.Parallel()
+	tokens := &fakeBudget{left: 10}
+	ctx := &fickle{Context: t.Context()}
+	calls := 0
+	p := retry.MustNew("p", retry.WithBudget(tokens), retry.WithTelemetry(telemetry.Off()), retry.WithBackoff(backoff.Func(
+		func(int, time.Duration, float64) time.Duration { ctx.done = true; return 0 })))
+	require.Error(t, p.Do(ctx, func(context.Context) error { calls++; return errTransient }))
+	assert.Equal(t, calls-1, tokens.granted-tokens.refunded)
+}
+
+func TestNoRetriesByConfig(t *testing.T) {
+	t.Parallel()
+	p := retry.MustNew("p", retry.WithInitialDelay(0))
+	for _, c := range []retry.Config{{MaxRetries: retry.NoRetries}, func() retry.Config {
+		c := retry.FastCall()
+		c.MaxRetries = retry.NoRetries
+		return c
+	}()} {
+		require.NoError(t, p.Update(c))
+		calls := 0
+		require.Error(t, p.Do(t.Context(), func(context.Context) error { calls++; return errTransient }))
+		assert.Equal(t, 1, calls)
+		text, err := json.Marshal(p.Config())
+		require.NoError(t, err)
+		assert.Contains(t, string(text), `"max_retries":0`)
+	}
+}
+
+// Names of operations may come from anywhere; those of policies are checked.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a\xffb", "a\nb", strings.Repeat("x", 129), "\x00"} {
+		_, err := retry.New(name)
+		require.ErrorContains(t, err, "printable UTF-8", "%q", name)
+		_, err = budget.New(name)
+		require.ErrorContains(t, err, "printable UTF-8", "%q", name)
+
+		s := newSignals()
+		p := retry.MustNew("p", retry.WithTelemetry(s.option(telemetry.WithSpans())...))
+		require.NoError(t, retry.Named(p, name).Do(t.Context(), func(context.Context) error { return nil }))
+		for _, point := range collect(t, s.reader)[telemetry.MetricRetryCalls].(metricdata.Sum[int64]).DataPoints {
+			shown, _ := point.Attributes.Value(telemetry.AttrPolicyName)
+			assert.True(t, utf8.ValidString(shown.AsString()))
+			assert.NotContains(t, shown.AsString(), "\n")
+		}
+		assert.True(t, utf8.ValidString(s.spans.Ended()[0].Name()))
+	}
+	_, err := retry.New("größe.überprüfen")
+	require.NoError(t, err)
+}
+
+func TestNamedDoesNotAllocate(t *testing.T) {
+	client, err := retry.NewClient("inventory")
+	require.NoError(t, err)
+	get := client.Operation("get")
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		if client.Operation("get") != get || retry.Named(client.Policy(), "inventory.get") != get {
+			t.Error("another policy")
+		}
+	}))
 }
 
 func TestAttemptInContext(t *testing.T) {
@@ -534,8 +680,8 @@ func TestAttemptsMayBeRangedOverAgain(t *testing.T) {
 
 func TestPoll(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		budget := &fakeBudget{left: 1}
-		p := retry.MustNew("p", exact, retry.WithMaxDelay(4*time.Second), retry.WithBudget(budget))
+		tokens := &fakeBudget{left: 1}
+		p := retry.MustNew("p", exact, retry.WithMaxDelay(4*time.Second), retry.WithBudget(tokens))
 		start := time.Now()
 		n := 0
 		value, err := retry.Poll(t.Context(), p, func(context.Context) (int, bool, error) {
@@ -548,7 +694,7 @@ func TestPoll(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 7, value)
 		assert.Equal(t, (1+2+1+4+4+4)*time.Second, time.Since(start), "waits, with a retry of 1 s among them")
-		assert.Equal(t, 1, budget.granted, "not done yet draws on no budget")
+		assert.Equal(t, 1, tokens.granted, "not done yet draws on no budget")
 
 		_, err = retry.Poll(t.Context(), p, func(context.Context) (int, bool, error) { return 0, false, errPlain })
 		assert.Equal(t, errPlain, err)

@@ -52,17 +52,28 @@ func TestLogLines(t *testing.T) {
 		}
 		refused := errors.New("connection refused")
 		assert.Equal(t, []string{
-			`level=WARN msg="similarity_search: Attempt 1/4 failed: connection refused. Retrying in 1.23s" resilience.attempt.number=1 resilience.attempt.max=4 resilience.retry.delay=1.23 error.type=_OTHER resilience.policy.name=similarity_search`,
-			`level=WARN msg="similarity_search: Attempt 2/4 failed: connection refused. Retrying in 2.46s" resilience.attempt.number=2 resilience.attempt.max=4 resilience.retry.delay=2.46 error.type=_OTHER resilience.policy.name=similarity_search`,
+			`level=WARN msg="similarity_search: Attempt 1/4 failed: connection refused. Retrying in 1.23s" resilience.attempt.number=1 resilience.attempt.max=4 resilience.retry.delay=1.23 resilience.retry.pushback=false error.type=_OTHER error.message="connection refused" resilience.policy.name=similarity_search`,
+			`level=WARN msg="similarity_search: Attempt 2/4 failed: connection refused. Retrying in 2.46s" resilience.attempt.number=2 resilience.attempt.max=4 resilience.retry.delay=2.46 resilience.retry.pushback=false error.type=_OTHER error.message="connection refused" resilience.policy.name=similarity_search`,
 			`level=INFO msg="similarity_search: Succeeded on attempt 3" resilience.attempts=3 resilience.outcome=success_after_retry resilience.policy.name=similarity_search`,
 		}, lines(t.Context(), resilience.Retryable(refused), resilience.Retryable(refused), nil))
 		all := lines(t.Context(), errTransient)
-		assert.Equal(t, `level=ERROR msg="similarity_search: Gave up after attempt 4/4 (max_retries): transient" resilience.attempts=4 resilience.outcome=exhausted error.type=transient resilience.policy.name=similarity_search`, all[3])
+		assert.Equal(t, `level=ERROR msg="similarity_search: Gave up after attempt 4/4 (max_retries): transient" resilience.attempts=4 resilience.outcome=exhausted error.type=transient resilience.retry.reason=max_retries error.message=transient resilience.policy.name=similarity_search`, all[3])
 		assert.Equal(t, []string{""}, lines(t.Context(), nil), "an untroubled call writes nothing")
 		assert.Equal(t, []string{""}, lines(t.Context(), errPermanent), "nor does one that was not to be retried: it is the caller's to log")
 		assert.Contains(t, lines(t.Context(), errPlain)[0], "level=INFO msg=\"similarity_search: Gave up after attempt 1/4 (unclassified): plain\"")
 		assert.Contains(t, lines(t.Context(), errTransient, errPlain)[1], "level=WARN msg=\"similarity_search: Gave up after attempt 2/4 (unclassified): plain\"")
 		assert.Contains(t, lines(resilience.NoRetry(t.Context()), errTransient)[0], "(no_retry)")
+
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		all = lines(ctx, errTransient)
+		require.Len(t, all, 2, "a line that announced a retry is concluded")
+		assert.Contains(t, all[1], `level=WARN msg="similarity_search: Gave up after attempt 1/4 (canceled): transient"`)
+
+		quick := retry.MustNew("q", retry.WithTelemetry(logger(&out, slog.LevelInfo)), exact, retry.WithInitialDelay(4*time.Millisecond))
+		out.Reset()
+		_ = quick.Do(t.Context(), func(context.Context) error { return errTransient })
+		assert.Contains(t, out.String(), "Retrying in 0.0040s")
 	})
 }
 
@@ -79,7 +90,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 		for _, span := range s.spans.Ended() {
 			fmt.Fprintf(&out, "%+v %+v %+v", span.Attributes(), span.Events(), span.Status())
 		}
-		assert.Contains(t, out.String(), "https://***@host/x?key=***")
+		assert.Contains(t, out.String(), "https://***@host/x?***")
 		assert.NotContains(t, out.String(), "hunter2")
 
 		out.Reset()
@@ -89,6 +100,48 @@ func TestSecretsAreRedacted(t *testing.T) {
 		_ = p.Do(t.Context(), func(context.Context) error { return err })
 		assert.Contains(t, out.String(), "hidden xxx")
 		assert.NotContains(t, out.String(), strings.Repeat("x", 256))
+	})
+}
+
+// A policy that is a package variable is made before main can set the default logger.
+func TestDefaultLoggerOfTheMoment(t *testing.T) {
+	p := retry.MustNew("early", retry.WithInitialDelay(0), retry.WithTelemetry(telemetry.WithLogger(nil)))
+	var out bytes.Buffer
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(slog.New(slog.NewJSONHandler(&out, nil)))
+	_ = p.Do(t.Context(), func(context.Context) error { return errTransient })
+	assert.Contains(t, out.String(), `"level":"ERROR","msg":"early: Gave up after attempt 4/4 (max_retries): transient"`)
+}
+
+func TestErrorTextThatPanics(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSignals()
+		p := retry.MustNew("p", retry.WithTelemetry(s.option(telemetry.WithSpans(), telemetry.WithErrorText(func(error) string { panic("text") }))...))
+		events := s.span(t.Context(), func(ctx context.Context) {
+			assert.ErrorIs(t, p.Do(ctx, func(context.Context) error { return errTransient }), retry.ErrExhausted)
+		})
+		assert.Empty(t, events)
+		assert.Len(t, s.spans.Ended(), len(s.spans.Started()))
+		assert.Equal(t, "transient", s.spans.Ended()[0].Status().Description)
+	})
+}
+
+// What was not started has the error type of what ended the context.
+func TestErrorTypeOfWhatWasNotStarted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSignals()
+		p := retry.MustNew("p", retry.WithTelemetry(s.option()...))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = p.Do(ctx, func(context.Context) error { return nil })
+		ctx, cancel = context.WithTimeout(t.Context(), -1)
+		defer cancel()
+		_ = p.Do(ctx, func(context.Context) error { return nil })
+		for _, kind := range []string{"canceled", "timeout"} {
+			assert.EqualValues(t, 1, collect(t, s.reader).sum(telemetry.MetricRetryCalls,
+				outcomeIs(telemetry.OutcomeNotStarted), telemetry.AttrErrorType.String(kind)))
+		}
 	})
 }
 
@@ -178,7 +231,7 @@ func TestEvents(t *testing.T) {
 func TestNestedRetriesAreReported(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newSignals()
-		inner := retry.MustNew("inner", retry.WithTelemetry(s.option()...), retry.WithMaxRetries(0))
+		inner := retry.MustNew("inner", retry.WithTelemetry(s.option()...))
 		outer := retry.MustNew("outer", retry.WithTelemetry(s.option()...))
 		nested := func(events []sdktrace.Event, name, policy string) bool {
 			for _, e := range events {
@@ -295,7 +348,6 @@ func TestInvalidTelemetryOptions(t *testing.T) {
 		"WithMeterProvider: nil is not allowed":  telemetry.WithMeterProvider(nil),
 		"WithTracerProvider: nil is not allowed": telemetry.WithTracerProvider(nil),
 		"WithLoggerProvider: nil is not allowed": telemetry.WithLoggerProvider(nil),
-		"WithLogger: nil is not allowed":         telemetry.WithLogger(nil),
 		"WithErrorText: nil is not allowed":      telemetry.WithErrorText(nil),
 		"WithEvents: 9 is not allowed":           telemetry.WithEvents(9),
 		"WithCallDuration: 9 is not allowed":     telemetry.WithCallDuration(9),

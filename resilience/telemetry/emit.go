@@ -3,6 +3,7 @@ package telemetry
 import (
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -94,13 +95,24 @@ func (c *RetryCall) emitRetryScheduled(f *Failure, delay time.Duration, pushback
 			AttrPushback.Bool(pushback))
 	}
 	if c.writes(slog.LevelWarn) {
-		c.write(slog.LevelWarn, fmt.Sprintf("%s: Attempt %d/%d failed: %s. Retrying in %.2fs",
-			c.retry.name, f.Number, c.max, c.show(f), delay.Seconds()),
+		c.write(slog.LevelWarn, fmt.Sprintf("%s: Attempt %d/%d failed: %s. Retrying in %ss",
+			c.retry.name, f.Number, c.max, c.show(f), seconds(delay)),
 			slog.Int(string(AttrAttemptNumber), f.Number),
 			slog.Int(string(AttrAttemptMax), c.max),
 			slog.Float64(string(AttrRetryDelay), delay.Seconds()),
-			slog.String(string(AttrErrorType), f.ErrorType))
+			slog.Bool(string(AttrPushback), pushback),
+			slog.String(string(AttrErrorType), f.ErrorType),
+			slog.String(string(AttrErrorMessage), c.show(f)))
 	}
+}
+
+// seconds returns d in seconds, as in 1.23, with more digits for what is short.
+func seconds(d time.Duration) string {
+	digits := 2
+	if d > 0 && d < 100*time.Millisecond {
+		digits = 4
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', digits, 64)
 }
 
 func (c *RetryCall) emitEnd(e *RetryEnd, last *Failure) {
@@ -125,7 +137,7 @@ func (c *RetryCall) emitEnd(e *RetryEnd, last *Failure) {
 
 func (c *RetryCall) emitFailedEnd(e *RetryEnd, last *Failure) {
 	c.emitStopped(e, last)
-	level := e.level()
+	level := c.level(e)
 	if !c.writes(level) {
 		return
 	}
@@ -140,7 +152,7 @@ func (c *RetryCall) emitFailedEnd(e *RetryEnd, last *Failure) {
 	if last != nil {
 		message += ": " + c.show(last)
 	}
-	c.write(level, message, e.attributes(last)...)
+	c.write(level, message, c.attributes(e, last)...)
 }
 
 // emitStopped sends the event of a call that failed.
@@ -168,17 +180,24 @@ func (c *RetryCall) emitStopped(e *RetryEnd, last *Failure) {
 }
 
 // attributes are those of the line for a call that failed.
-func (e *RetryEnd) attributes(last *Failure) []slog.Attr {
-	return []slog.Attr{
+func (c *RetryCall) attributes(e *RetryEnd, last *Failure) []slog.Attr {
+	attributes := []slog.Attr{
 		slog.Int(string(AttrAttempts), e.Attempts),
 		slog.String(string(AttrOutcome), e.Outcome.String()),
 		slog.String(string(AttrErrorType), e.errorType(last)),
 	}
+	if e.Reason != "" {
+		attributes = append(attributes, slog.String(string(AttrRetryReason), e.Reason))
+	}
+	if last != nil {
+		attributes = append(attributes, slog.String(string(AttrErrorMessage), c.show(last)))
+	}
+	return attributes
 }
 
 // level returns how loud the line for a call that failed is.
-func (e *RetryEnd) level() slog.Level {
-	retried := e.Attempts > 1
+func (c *RetryCall) level(e *RetryEnd) slog.Level {
+	retried := c.scheduled // there are lines that this one concludes
 	switch e.Outcome {
 	case OutcomeExhausted, OutcomePanic:
 		return slog.LevelError
@@ -197,11 +216,11 @@ func (e *RetryEnd) level() slog.Level {
 
 // writes reports whether a line of that level would be written.
 func (c *RetryCall) writes(level slog.Level) bool {
-	l := c.retry.settings.logger
-	return l != nil && l.Enabled(c.ctx, level)
+	s := c.retry.settings
+	return s.lines && s.lineLogger().Enabled(c.ctx, level)
 }
 
 func (c *RetryCall) write(level slog.Level, message string, attributes ...slog.Attr) {
 	attributes = append(attributes, slog.String(string(AttrPolicyName), c.retry.name))
-	c.retry.settings.logger.LogAttrs(c.ctx, level, message, attributes...)
+	c.retry.settings.lineLogger().LogAttrs(c.ctx, level, message, attributes...)
 }

@@ -54,7 +54,7 @@ const Other = "_OTHER"
 const (
 	// MaxNames is how many names of policies, and how many of budgets, each meter
 	// provider keeps apart: few enough for an SDK that keeps 2000 series a metric.
-	MaxNames = 500
+	MaxNames = 200
 	// MaxErrorTypes is how many error types each policy name keeps apart.
 	MaxErrorTypes = 32
 	// MaxMessage is how many bytes of an error's text are shown.

@@ -21,7 +21,8 @@ type settings struct {
 	loggerProvider log.LoggerProvider
 	spans          bool
 	logEvents      bool
-	logger         *slog.Logger
+	lines          bool
+	logger         *slog.Logger // of the lines; nil is the default one of the moment
 	events         Events
 	duration       When
 	errorText      func(error) string
@@ -90,11 +91,18 @@ func WithLoggerProvider(p log.LoggerProvider) Option {
 //
 // Lines carry the context of the call, so a handler that reads the span from it ties
 // them to the trace.
+//
+// A nil logger is slog.Default() at the time of the line. Use it for policies that are
+// package variables: they are made before main can call slog.SetDefault.
 func WithLogger(l *slog.Logger) Option {
-	return func(s *settings) error {
-		s.logger = l
-		return notNil("WithLogger", l != nil)
+	return func(s *settings) error { s.lines, s.logger = true, l; return nil }
+}
+
+func (s *settings) lineLogger() *slog.Logger {
+	if s.logger != nil {
+		return s.logger
 	}
+	return slog.Default()
 }
 
 // Events says which calls leave events on spans and in logs.

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// ErrorText returns what may be shown of err: its text without the passwords and
-// query values of URLs in it, as valid UTF-8 of at most [MaxMessage] bytes.
+// ErrorText returns what may be shown of err: its text without the user information,
+// queries and fragments of URLs in it, as one line of at most [MaxMessage] bytes.
 func ErrorText(err error) string {
 	if err == nil {
 		return ""
@@ -21,29 +21,56 @@ func ErrorText(err error) string {
 func text(err error) string { return fmt.Sprintf("%v", err) }
 
 var (
-	// userinfo is the name and the password in //name:password@host. A password may
-	// hold any character but those that end the authority of a URL, also an @.
-	userinfo = regexp.MustCompile(`//[^\s/?#"']*@`)
-	// queryValue is a value in ?key=value&key=value.
-	queryValue = regexp.MustCompile(`([?&;][^\s=&;?#"'<>]{1,64}=)[^\s&;#"'<>]+`)
+	// word is a run of anything but white space. A URL is looked for within words, and
+	// what is masked goes to the end of its word: quotes and brackets may be part of a
+	// secret.
+	word = regexp.MustCompile(`\S+`)
+	// query is a query of what may be a path alone.
+	query = regexp.MustCompile(`\?[^\s=]*=\S*`)
 )
+
+const mask = "***"
+
+// maskURL masks the user information, the query and the fragment of a URL in a word.
+func maskURL(w string) string {
+	start := strings.Index(w, "//")
+	if escaped := strings.Index(w, `\/\/`); start < 0 && escaped >= 0 { // as JSON may have it
+		start = escaped + len(`\/`)
+	}
+	if start < 0 {
+		return query.ReplaceAllString(w, "?"+mask)
+	}
+	start += len("//")
+	head, rest := w[:start], w[start:]
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = mask + rest[at:]
+	}
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		rest = rest[:end+1] + mask + trailer(rest[end:])
+	}
+	return head + rest
+}
+
+// trailer returns the punctuation at the end of a word, such as the quote and the colon
+// behind a URL in an error of net/http.
+func trailer(w string) string {
+	return w[len(strings.TrimRight(w, `"':,;.)]}>`)):]
+}
 
 // maxRedacted bounds the work on a text of any length.
 const maxRedacted = 16 * MaxMessage
 
-// Redact masks the user information and the query values of URLs in s, turns control
-// characters into spaces and cuts s to [MaxMessage] bytes of valid UTF-8.
+// Redact masks the user information, queries and fragments of URLs in s, turns control
+// characters into spaces and cuts s to [MaxMessage] bytes of valid UTF-8. Where it is
+// not clear what is a secret it masks too much rather than too little.
 func Redact(s string) string {
 	if len(s) > maxRedacted {
 		// Half a URL may hide what marks it as one, so the last word goes as a whole.
 		s = s[:maxRedacted]
 		s = s[:strings.LastIndexAny(s, " \t\r\n")+1] + ellipsis
 	}
-	if strings.Contains(s, "//") {
-		s = userinfo.ReplaceAllString(s, "//***@")
-	}
-	if strings.ContainsAny(s, "?&;") {
-		s = queryValue.ReplaceAllString(s, "$1***")
+	if strings.ContainsAny(s, "/?") {
+		s = word.ReplaceAllStringFunc(s, maskURL)
 	}
 	return cut(s)
 }

@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 )
 
 // A registry holds the counts and instruments under one meter provider. Counters are
@@ -30,37 +31,58 @@ type registry struct {
 	budgets names[budgetCells]
 }
 
-// registries is the table of registries by the address of their provider. It holds
-// them weakly: the provider's callback and the policies keep them.
+// registries is the table of registries by provider. It holds them weakly: the
+// provider's callback and the policies keep them. Nothing foreign is called while it is
+// locked.
 var registries = struct {
 	sync.Mutex
-	byProvider map[uintptr]weak.Pointer[registry]
-}{byProvider: make(map[uintptr]weak.Pointer[registry])}
+	byProvider map[any]weak.Pointer[registry]
+}{byProvider: make(map[any]weak.Pointer[registry])}
 
-// registryOf returns the registry of provider. Providers that are no pointers cannot
-// be told apart; each policy has a registry of its own under them, and readers add
-// up what they report under the same name.
+// pointer is the key of a provider that is a pointer: one that does not keep it.
+type pointer struct {
+	kind    reflect.Type
+	address uintptr
+}
+
+// registryOf returns the registry of provider.
 func registryOf(provider metric.MeterProvider) *registry {
-	v := reflect.ValueOf(provider)
-	if v.Kind() != reflect.Pointer || v.Pointer() == 0 || v.Type().Elem().Size() == 0 {
+	var key any
+	switch v := reflect.ValueOf(provider); {
+	case v.Kind() == reflect.Pointer:
+		key = pointer{v.Type(), v.Pointer()}
+	case v.Comparable():
+		key = provider
+	default: // readers add up what several registries report under one name
 		return newRegistry(provider)
 	}
-	address := v.Pointer()
-	registries.Lock()
-	defer registries.Unlock()
-	if r := registries.byProvider[address].Value(); r != nil {
+	if r := lookUp(key); r != nil {
 		return r
 	}
-	r := newRegistry(provider)
-	registries.byProvider[address] = weak.Make(r)
-	runtime.AddCleanup(r, func(address uintptr) {
-		registries.Lock()
-		defer registries.Unlock()
-		if registries.byProvider[address].Value() == nil {
-			delete(registries.byProvider, address)
-		}
-	}, address)
-	return r
+	made := newRegistry(provider)
+	registries.Lock()
+	defer registries.Unlock()
+	if r := registries.byProvider[key].Value(); r != nil {
+		return r // somebody else was faster; what we made has nothing to report
+	}
+	registries.byProvider[key] = weak.Make(made)
+	runtime.AddCleanup(made, forget, key)
+	return made
+}
+
+func lookUp(key any) *registry {
+	registries.Lock()
+	defer registries.Unlock()
+	return registries.byProvider[key].Value()
+}
+
+// forget removes the entry of a registry that is gone, unless another took its place.
+func forget(key any) {
+	registries.Lock()
+	defer registries.Unlock()
+	if registries.byProvider[key].Value() == nil {
+		delete(registries.byProvider, key)
+	}
 }
 
 // Boundaries of the histograms in seconds: from a fast call on a local network to the
@@ -75,30 +97,33 @@ func newRegistry(provider metric.MeterProvider) *registry {
 	r.retries.make = newRetryCells
 	r.budgets.make = newBudgetCells
 
+	histogram := orElse[metric.Float64Histogram](noop.Float64Histogram{})
+	counter := orElse[metric.Int64ObservableCounter](noop.Int64ObservableCounter{})
+	gauge := orElse[metric.Float64ObservableGauge](noop.Float64ObservableGauge{})
 	meter := provider.Meter(ScopeName, metric.WithInstrumentationVersion(Version))
-	r.duration = must(meter.Float64Histogram(MetricCallDuration, metric.WithUnit("s"),
+	r.duration = histogram(meter.Float64Histogram(MetricCallDuration, metric.WithUnit("s"),
 		metric.WithDescription("Duration of calls, all attempts and waits included."),
 		metric.WithExplicitBucketBoundaries(secondsOfCalls...)))
-	r.latency = must(meter.Float64Histogram(MetricRetryLatency, metric.WithUnit("s"),
+	r.latency = histogram(meter.Float64Histogram(MetricRetryLatency, metric.WithUnit("s"),
 		metric.WithDescription("Time that retries added to calls that were retried: from the end of the first attempt to the end of the call."),
 		metric.WithExplicitBucketBoundaries(secondsOfCalls...)))
-	r.delay = must(meter.Float64Histogram(MetricRetryDelay, metric.WithUnit("s"),
+	r.delay = histogram(meter.Float64Histogram(MetricRetryDelay, metric.WithUnit("s"),
 		metric.WithDescription("Waits before retries that were sent."),
 		metric.WithExplicitBucketBoundaries(secondsOfDelays...)))
-	calls := must(meter.Int64ObservableCounter(MetricRetryCalls, metric.WithUnit("{call}"),
+	calls := counter(meter.Int64ObservableCounter(MetricRetryCalls, metric.WithUnit("{call}"),
 		metric.WithDescription("Calls of retry policies by outcome.")))
-	attempts := must(meter.Int64ObservableCounter(MetricRetryAttempts, metric.WithUnit("{attempt}"),
+	attempts := counter(meter.Int64ObservableCounter(MetricRetryAttempts, metric.WithUnit("{attempt}"),
 		metric.WithDescription("Attempts that reached the operation.")))
-	tokens := must(meter.Float64ObservableGauge(MetricBudgetTokens, metric.WithUnit("{token}"),
+	tokens := gauge(meter.Float64ObservableGauge(MetricBudgetTokens, metric.WithUnit("{token}"),
 		metric.WithDescription("Retries that a budget would grant now.")))
-	capacity := must(meter.Float64ObservableGauge(MetricBudgetCapacity, metric.WithUnit("{token}"),
+	capacity := gauge(meter.Float64ObservableGauge(MetricBudgetCapacity, metric.WithUnit("{token}"),
 		metric.WithDescription("Retries that a full budget grants.")))
-	withdrawals := must(meter.Int64ObservableCounter(MetricBudgetWithdrawals, metric.WithUnit("{withdrawal}"),
+	withdrawals := counter(meter.Int64ObservableCounter(MetricBudgetWithdrawals, metric.WithUnit("{withdrawal}"),
 		metric.WithDescription("Retries that a budget was asked for by result.")))
-	refunds := must(meter.Int64ObservableCounter(MetricBudgetRefunds, metric.WithUnit("{refund}"),
+	refunds := counter(meter.Int64ObservableCounter(MetricBudgetRefunds, metric.WithUnit("{refund}"),
 		metric.WithDescription("Granted retries that were given back, as they were never sent.")))
 
-	_ = must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		for _, c := range r.retries.all() {
 			c.observe(o, calls, attempts)
 		}
@@ -106,17 +131,25 @@ func newRegistry(provider metric.MeterProvider) *registry {
 			c.observe(o, tokens, capacity, withdrawals, refunds)
 		}
 		return nil
-	}, calls, attempts, tokens, capacity, withdrawals, refunds))
-	return r
-}
-
-// must reports an error to OpenTelemetry's error handler. Instruments work all the
-// same: they come beside the error, and do nothing at worst.
-func must[T any](instrument T, err error) T {
+	}, calls, attempts, tokens, capacity, withdrawals, refunds)
 	if err != nil {
 		otel.Handle(err)
 	}
-	return instrument
+	return r
+}
+
+// orElse reports an error to OpenTelemetry's error handler and returns the instrument,
+// or the other one if there is none.
+func orElse[T any](other T) func(instrument T, err error) T {
+	return func(instrument T, err error) T {
+		if err != nil {
+			otel.Handle(err)
+		}
+		if any(instrument) == nil {
+			return other
+		}
+		return instrument
+	}
 }
 
 // names holds cells by name, MaxNames of them at most. What is beyond shares the

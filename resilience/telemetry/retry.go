@@ -54,6 +54,7 @@ func (r *Retry) Named(name string) *Retry {
 	if r == nil {
 		return nil
 	}
+	name = cut(name) // unlike in New nobody has validated it
 	cells, own := r.registry.retries.get(name)
 	policy := AttrPolicyName.String(name)
 	if !own {
@@ -123,6 +124,6 @@ func (r *Retry) PollStopped(ctx context.Context, e *RetryEnd) {
 	c := r.watch(ctx)
 	c.emitStopped(e, nil)
 	if c.writes(slog.LevelWarn) {
-		c.write(slog.LevelWarn, fmt.Sprintf("%s: Not done after %d calls (%s)", r.name, e.Attempts, e.Reason), e.attributes(nil)...)
+		c.write(slog.LevelWarn, fmt.Sprintf("%s: Not done after %d calls (%s)", r.name, e.Attempts, e.Reason), c.attributes(e, nil)...)
 	}
 }

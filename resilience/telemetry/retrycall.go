@@ -18,6 +18,7 @@ type RetryCall struct {
 	span      trace.Span      // of the call, nil without WithSpans
 	attempt   trace.Span      // of the attempt under way, nil without WithSpans
 	max       int
+	scheduled bool // a retry was announced
 }
 
 // A Failure is an attempt that failed.
@@ -83,11 +84,12 @@ func (c *RetryCall) AttemptFailed(f *Failure) {
 }
 
 // AttemptPanicked counts an attempt that panicked or left its goroutine.
-func (c *RetryCall) AttemptPanicked() {
+func (c *RetryCall) AttemptPanicked(number int) {
 	if c.retry == nil {
 		return
 	}
 	c.retry.cells.failures.counter(failureKey{true, attemptPanic, panicType}).Add(1)
+	c.emitAttemptFailed(&Failure{Number: number, ErrorType: panicType, text: "the operation panicked or left its goroutine"})
 	if c.attempt != nil {
 		c.attempt.SetStatus(codes.Error, panicType)
 		c.attempt.SetAttributes(AttrErrorType.String(panicType))
@@ -102,6 +104,7 @@ func (c *RetryCall) RetryScheduled(f *Failure, delay time.Duration, pushback boo
 	if c.retry == nil {
 		return
 	}
+	c.scheduled = true
 	c.emitRetryScheduled(f, delay, pushback)
 }
 
@@ -161,6 +164,10 @@ func (e *RetryEnd) errorType(last *Failure) string {
 		return panicType
 	case last != nil:
 		return last.ErrorType
+	case e.Outcome == OutcomeCanceled || e.Reason == "canceled":
+		return "canceled"
+	case e.Outcome == OutcomeDeadline || e.Reason == "deadline":
+		return "timeout"
 	}
 	return Other
 }
@@ -177,7 +184,17 @@ func (c *RetryCall) fail(span trace.Span, f *Failure) {
 // show returns what may be shown of the failure's error.
 func (c *RetryCall) show(f *Failure) string {
 	if f.text == "" {
-		f.text = cut(c.retry.settings.errorText(f.Err))
+		f.text = cut(c.errorText(f))
 	}
 	return f.text
+}
+
+// errorText calls the user's function: one that panics must not fail a call.
+func (c *RetryCall) errorText(f *Failure) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = f.ErrorType
+		}
+	}()
+	return c.retry.settings.errorText(f.Err)
 }
