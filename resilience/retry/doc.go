@@ -20,8 +20,7 @@
 // # Forms of a call
 //
 // [DoValue] runs an operation with a value, [Policy.Do] one without. [Wrap] makes a
-// function that retries by itself; resilience.Wrap1 does so for functions with an
-// argument, and resilience.Go runs a call in a goroutine of its own.
+// function that retries by itself, and [Wrap1] one with an argument; resilience.Go runs a call in a goroutine of its own.
 //
 // [Policy.Attempts] makes the body of a loop the operation:
 //
@@ -82,8 +81,8 @@
 //	if errors.Is(err, ErrOutOfStock) { ... }            // the last failure
 //	if gaveUp, ok := errors.AsType[*retry.Error](err); ok { ... gaveUp.Attempts ... }
 //
-// An [*Error] is itself not retried: where a function that retries calls another that
-// retries, 4 attempts each make 4 calls and not 16.
+// Where a function that retries calls another that retries, 4 attempts each make 4
+// calls and not 16: the [*Error] of a call that made a retry is itself not retried.
 //
 // The value of the last attempt is returned beside the error. A panic of the operation
 // is counted and goes on up.
