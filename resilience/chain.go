@@ -16,8 +16,8 @@ import (
 //
 // A call through a chain allocates the same small amount whatever its length. In
 // return each stage must keep the promise of [Policy]: one call of the operation
-// at a time, and none that still runs when Do returns. If a stage leaves other stages
-// behind that still run, the call ends with a refusal that says so.
+// at a time, and none that still runs when Do returns. If a stage returns while
+// inner stages still run, the call ends with a refusal that says so.
 func Chain(policies ...Policy) Policy {
 	var stages chain
 	for _, p := range policies {

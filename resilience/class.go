@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Class says what an error means for a repetition. The classes are ordered by
+// A Class says whether an error is worth retrying. The classes are ordered by
 // strictness: where several opinions meet, the strictest wins.
 type Class uint8
 
@@ -14,10 +14,10 @@ const (
 	ClassUnknown Class = iota
 	// ClassRetryable is a failure that may be over at the next attempt.
 	ClassRetryable
-	// ClassPermanent is a failure that a repetition would only repeat.
+	// ClassPermanent is a failure that would happen again.
 	ClassPermanent
-	// ClassRefused is no failure of the callee: a policy on this side refused, such
-	// as an open breaker or an inner retry that gave up. It is never repeated.
+	// ClassRefused means that a policy in this process rejected the call, such as an
+	// open breaker or an inner retry that gave up. It is never retried.
 	ClassRefused
 )
 

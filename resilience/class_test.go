@@ -168,7 +168,7 @@ func TestRulesOrderOfAuthority(t *testing.T) {
 	is := func(c resilience.Class) resilience.Classifier {
 		return func(error) resilience.Class { return c }
 	}
-	match := []func(error) bool{func(error) bool { return true }}
+	match := []resilience.Matcher{func(error) bool { return true }}
 	type rules = resilience.Rules
 	for name, tt := range map[string]struct {
 		rules rules
@@ -233,22 +233,22 @@ func TestMatchersAgreeWithErrors(t *testing.T) {
 	t.Parallel()
 	tree := errors.Join(errPlain, fmt.Errorf("a: %w", &net.OpError{Op: "dial", Err: &speaker{wrapped: syscall.EPIPE}}), uncomparable{})
 	for _, target := range []error{errPlain, syscall.EPIPE, io.EOF, os.ErrNotExist, context.Canceled} {
-		assert.Equal(t, errors.Is(tree, target), resilience.Is(target)(tree), target)
-		assert.Equal(t, errors.Is(target, target), resilience.Is(target)(target), target)
+		assert.Equal(t, errors.Is(tree, target), resilience.MatchIs(target)(tree), target)
+		assert.Equal(t, errors.Is(target, target), resilience.MatchIs(target)(target), target)
 	}
-	assert.True(t, resilience.As[*net.OpError]()(tree))
-	assert.True(t, resilience.As[*speaker]()(tree))
-	assert.True(t, resilience.As[syscall.Errno]()(tree))
-	assert.True(t, resilience.As[net.Error]()(tree))
-	assert.False(t, resilience.As[*json.SyntaxError]()(tree))
-	assert.True(t, resilience.Is(os.ErrPermission)(syscall.EACCES), "by the method Is")
-	assert.True(t, resilience.As[*os.PathError]()(asPathError{}), "by the method As")
+	assert.True(t, resilience.MatchAs[*net.OpError]()(tree))
+	assert.True(t, resilience.MatchAs[*speaker]()(tree))
+	assert.True(t, resilience.MatchAs[syscall.Errno]()(tree))
+	assert.True(t, resilience.MatchAs[net.Error]()(tree))
+	assert.False(t, resilience.MatchAs[*json.SyntaxError]()(tree))
+	assert.True(t, resilience.MatchIs(os.ErrPermission)(syscall.EACCES), "by the method Is")
+	assert.True(t, resilience.MatchAs[*os.PathError]()(asPathError{}), "by the method As")
 
-	assert.False(t, resilience.Is(nil)(tree))
-	assert.False(t, resilience.Is(uncomparable{[]string{"a"}})(uncomparable{[]string{"a"}}))
-	assert.False(t, resilience.Is(errPlain)(bomb{}))
-	assert.False(t, resilience.Is(errPlain)(&ouroboros{}))
-	assert.False(t, resilience.As[*os.PathError]()(errors.Join(bomb{}, &hydra{})))
+	assert.False(t, resilience.MatchIs(nil)(tree))
+	assert.False(t, resilience.MatchIs(uncomparable{[]string{"a"}})(uncomparable{[]string{"a"}}))
+	assert.False(t, resilience.MatchIs(errPlain)(bomb{}))
+	assert.False(t, resilience.MatchIs(errPlain)(&ouroboros{}))
+	assert.False(t, resilience.MatchAs[*os.PathError]()(errors.Join(bomb{}, &hydra{})))
 }
 
 type asPathError struct{}
@@ -354,7 +354,7 @@ func TestClassString(t *testing.T) {
 // What classifies errors on the way of every failure must not allocate.
 func TestClassifyDoesNotAllocate(t *testing.T) {
 	err := fmt.Errorf("get: %w", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})
-	rules := resilience.Rules{Permanent: []func(error) bool{resilience.Is(io.EOF), resilience.As[*speaker]()}}
+	rules := resilience.Rules{Permanent: []resilience.Matcher{resilience.MatchIs(io.EOF), resilience.MatchAs[*speaker]()}}
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
 		_ = rules.Classify(err)
 		_ = resilience.ErrorType(err)

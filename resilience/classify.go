@@ -28,12 +28,11 @@ func Classify(err error) Class { return (&Rules{}).Classify(err) }
 // strictest word wins among joined errors. An error without an opinion does not
 // count, so fmt.Errorf("%w: %w", ErrFetch, syscall.ECONNRESET) is retryable.
 //
-// The zero Rules are ready to use. Rules must not be changed while in use; their
-// functions must be safe for use by several goroutines at once.
+// The zero Rules are ready to use. Rules must not be changed while in use.
 type Rules struct {
-	// Permanent and Retryable match errors by functions. [Is] and [As] make them.
-	Permanent []func(error) bool
-	Retryable []func(error) bool
+	// Permanent and Retryable hold what [MatchIs] and [MatchAs] make, for instance.
+	Permanent []Matcher
+	Retryable []Matcher
 	// Classifier, if not nil, is asked between the two.
 	Classifier Classifier
 	// Unknown is the class of errors on which nobody has an opinion.
@@ -73,9 +72,13 @@ func (r *Rules) Classify(err error) Class {
 	return r.Unknown
 }
 
-// Is returns a function for [Rules] that matches what errors.Is finds equal to
-// target. A nil target matches nothing.
-func Is(target error) func(error) bool {
+// A Matcher reports whether a rule is for an error. It must be safe for use by several
+// goroutines at once.
+type Matcher func(err error) bool
+
+// MatchIs returns a Matcher of what errors.Is finds equal to target. A nil target
+// matches nothing.
+func MatchIs(target error) Matcher {
 	return func(err error) (found bool) {
 		visit(err, func(err error) bool {
 			found = target != nil && errorIs(err, target)
@@ -85,9 +88,8 @@ func Is(target error) func(error) bool {
 	}
 }
 
-// As returns a function for [Rules] that matches errors in whose tree errors.As finds
-// an E.
-func As[E error]() func(error) bool {
+// MatchAs returns a Matcher of errors in which errors.As finds an E.
+func MatchAs[E error]() Matcher {
 	return func(err error) (found bool) {
 		visit(err, func(err error) bool {
 			_, found = err.(E)
@@ -168,7 +170,7 @@ func knownClass(err error) Class {
 	return ClassUnknown
 }
 
-func matches(matchers []func(error) bool, err error) bool {
+func matches(matchers []Matcher, err error) bool {
 	for _, match := range matchers {
 		if match(err) {
 			return true

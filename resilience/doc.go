@@ -67,8 +67,8 @@
 //   - [ClassRefused]: a policy on this side refused; the callee was not asked
 //   - [ClassUnknown]: nobody has an opinion; such an error is not repeated
 //
-// Timeouts, temporary DNS failures and failures of connections are retryable without
-// further ado. For others the code that knows best says so with a mark:
+// Timeouts, temporary DNS failures and failures of connections are retryable by
+// default. For others the code that knows best says so with a mark:
 //
 //	switch {
 //	case status == http.StatusTooManyRequests:

@@ -68,8 +68,8 @@ func ownErrorType(err error) (name string) {
 	return printable(name)
 }
 
-// printable returns what is printable, valid UTF-8 in the first bytes of name. (What is
-// not makes exporters reject all metrics of a service.)
+// printable returns what is printable in the first bytes of name. What is not UTF-8
+// would make exporters reject a whole batch of metrics.
 func printable(name string) string {
 	name = strings.ToValidUTF8(name[:min(len(name), maxErrorType)], "")
 	return strings.Map(func(r rune) rune {

@@ -68,5 +68,6 @@ func unwrap(err error) (next error, branches []error) {
 	return nil, nil
 }
 
-// ignorePanic is deferred around calls of methods of foreign errors.
+// ignorePanic is deferred around calls of methods of foreign errors: one that is broken
+// must not fail the call.
 func ignorePanic() { _ = recover() }

@@ -40,8 +40,8 @@ func ExampleClassify() {
 func ExampleRules() {
 	errBusy, errAuth := errors.New("busy"), errors.New("wrong password")
 	rules := resilience.Rules{
-		Retryable: []func(error) bool{resilience.Is(errBusy)},
-		Permanent: []func(error) bool{resilience.Is(errAuth)},
+		Retryable: []resilience.Matcher{resilience.MatchIs(errBusy)},
+		Permanent: []resilience.Matcher{resilience.MatchIs(errAuth)},
 	}
 
 	fmt.Println(rules.Classify(fmt.Errorf("login: %w", errBusy)))

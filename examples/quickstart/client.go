@@ -82,11 +82,11 @@ func (c *searchClient) search(ctx context.Context, query string) ([]byte, error)
 
 // statusOf returns nil for an answer that is a result.
 func statusOf(resp *http.Response) error {
-	err := statusError(resp.StatusCode)
-	if err < 400 {
+	if resp.StatusCode < http.StatusBadRequest {
 		return nil
 	}
-	if err < 500 && err != http.StatusTooManyRequests {
+	err := statusError(resp.StatusCode)
+	if resp.StatusCode < http.StatusInternalServerError && resp.StatusCode != http.StatusTooManyRequests {
 		return resilience.Permanent(err) // the request is at fault: it would fail again
 	}
 	if wait, ok := retryAfter(resp.Header); ok {

@@ -35,13 +35,13 @@ func (f Func) Delay(n int, prev time.Duration, u float64) time.Duration {
 // Exponential waits Initial * Base^n, at most Max, and then applies Jitter. It is the
 // "capped exponential backoff" of Ethernet and TCP (RFC 6298, section 5.5).
 type Exponential struct {
-	// Initial is the delay before the first retry, before jitter; 0 waits never.
+	// Initial is the delay before the first retry, before jitter; 0 means no delay.
 	Initial time.Duration
-	// Max bounds every delay; 0 stands for no bound.
+	// Max bounds every delay; 0 means no bound.
 	Max time.Duration
-	// Base is the factor from one delay to the next, at least 1; 0 stands for 2.
+	// Base is the factor from one delay to the next, at least 1; 0 means 2.
 	Base float64
-	// Jitter is how chance spreads the delay; 0 stands for FullJitter.
+	// Jitter is how chance spreads the delay; 0 means FullJitter.
 	Jitter Jitter
 }
 
@@ -68,7 +68,7 @@ func (b Exponential) Validate() error {
 // Constant waits the same before every retry, with Jitter applied.
 type Constant struct {
 	Interval time.Duration
-	Jitter   Jitter // 0 stands for FullJitter
+	Jitter   Jitter // 0 means FullJitter
 }
 
 // Delay implements [Backoff].
@@ -85,8 +85,8 @@ func (b Constant) Validate() error {
 type Linear struct {
 	Initial time.Duration
 	Step    time.Duration
-	Max     time.Duration // 0 stands for no bound
-	Jitter  Jitter        // 0 stands for FullJitter
+	Max     time.Duration // 0 means no bound
+	Jitter  Jitter        // 0 means FullJitter
 }
 
 // Delay implements [Backoff].
@@ -104,8 +104,8 @@ func (b Linear) Validate() error {
 // applies Jitter. It grows by 1.618 a retry, slower than an Exponential of base 2.
 type Fibonacci struct {
 	Initial time.Duration
-	Max     time.Duration // 0 stands for no bound
-	Jitter  Jitter        // 0 stands for FullJitter
+	Max     time.Duration // 0 means no bound
+	Jitter  Jitter        // 0 means FullJitter
 }
 
 // Delay implements [Backoff].
@@ -132,7 +132,7 @@ func (b Fibonacci) Validate() error {
 // Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 type Decorrelated struct {
 	Initial time.Duration
-	Max     time.Duration // 0 stands for no bound
+	Max     time.Duration // 0 means no bound
 }
 
 // Delay implements [Backoff].

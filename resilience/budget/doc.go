@@ -10,8 +10,9 @@
 //	put := retry.MustNew("inventory.put", retry.WithBudget(retries))
 //
 // By default ten calls allow one retry, each second allows one more, and 100 may be
-// kept for a burst. As long as few calls fail nobody notices the budget. In an outage
-// the callee sees 1.1 times the load, not 4 times.
+// kept for a burst. As long as few calls fail nobody notices the budget. In a long
+// outage a callee that normally gets 1000 calls a second sees 1.1 times that load in
+// place of 4 times, after one burst of at most 100 retries.
 //
 // The rate of grants is smooth: there is no window that ends, after which every
 // caller may retry at once.

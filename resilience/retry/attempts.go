@@ -40,10 +40,10 @@ func (p *Policy) Attempts(ctx context.Context, err *error) iter.Seq[context.Cont
 		}
 		var c call
 		defer c.close()
-		for more := c.begin(ctx, p, p.shared.rules.Load(), nil); more; more = c.ended(*report) {
+		for more := c.begin(ctx, p, p.shared.rules.Load()); more; more = c.next(*report) {
 			*report = nil
 			if !yield(c.attempt) {
-				c.left(*report)
+				c.abandon(*report)
 				return
 			}
 		}
@@ -51,11 +51,11 @@ func (p *Policy) Attempts(ctx context.Context, err *error) iter.Seq[context.Cont
 	}
 }
 
-// left notes that the caller ended the call during an attempt that, so far, had come
+// abandon notes that the caller ended the call during an attempt that, so far, had come
 // to err.
-func (c *call) left(err error) {
+func (c *call) abandon(err error) {
 	if err == nil {
-		c.ended(nil)
+		c.next(nil)
 		return
 	}
 	c.failed(err)

@@ -11,7 +11,7 @@ import (
 
 // call is one call of a policy. It lives on the stack of its goroutine. Its loop is
 //
-//	for more := c.begin(ctx, p, rules, nil); more; more = c.ended(err) {
+//	for more := c.begin(ctx, p, rules); more; more = c.next(err) {
 //		value, err = op(c.attempt)
 //	}
 //
@@ -39,32 +39,36 @@ type call struct {
 	firstEnd time.Time // of the first attempt, if another followed
 }
 
-// begin starts a call and reports whether an attempt is to be made. If first is not
-// nil the first attempt was made before and failed with it.
-func (c *call) begin(ctx context.Context, p *Policy, r *rules, first error) bool {
+// begin starts a call and reports whether an attempt is to be made.
+func (c *call) begin(ctx context.Context, p *Policy, r *rules) bool {
 	c.policy, c.rules = p, r
-	if first == nil && ctx.Err() == nil && p.shared.budget != nil {
-		p.shared.budget.Deposit()
+	if ctx.Err() == nil {
+		p.deposit()
 	}
-	timed := first == nil && (c.rules.MaxElapsed > 0 || p.tel.Times(ctx))
-	c.ctx, c.tel = p.tel.Begin(ctx, c.rules.max)
+	timed := r.MaxElapsed > 0 || p.tel.Times(ctx)
+	c.ctx, c.tel = p.tel.Begin(ctx, r.max)
 	if timed {
 		c.began = c.now()
 	}
-	if first != nil {
-		c.attempts, c.running = 1, true
-		return c.ended(first)
-	}
 	if stop := contextStop(c.ctx); stop != nil {
-		outcome := *stop
-		outcome.outcome = telemetry.OutcomeNotStarted
-		return c.giveUp(&outcome)
+		notStarted := *stop
+		notStarted.outcome = telemetry.OutcomeNotStarted
+		return c.giveUp(&notStarted)
 	}
-	return c.enter()
+	return c.startAttempt()
 }
 
-// enter begins the next attempt.
-func (c *call) enter() bool {
+// resume takes over a call whose first attempt was made without c and failed with err,
+// and reports whether another attempt is to be made.
+func (c *call) resume(ctx context.Context, p *Policy, r *rules, err error) bool {
+	c.policy, c.rules = p, r
+	c.ctx, c.tel = p.tel.Begin(ctx, r.max)
+	c.attempts, c.running = 1, true
+	return c.next(err)
+}
+
+// startAttempt begins the next attempt.
+func (c *call) startAttempt() bool {
 	c.attempts++
 	ctx := c.ctx
 	if c.attempts > 1 {
@@ -74,15 +78,15 @@ func (c *call) enter() bool {
 	}
 	ctx = c.tel.AttemptStarted(ctx, c.attempts)
 	if c.rules.AttemptTimeout > 0 {
-		ctx = c.limit(ctx)
+		ctx = c.withTimeout(ctx)
 	}
 	c.attempt = ctx
 	c.running = true
 	return true
 }
 
-// limit puts the attempt under its timeout.
-func (c *call) limit(ctx context.Context) context.Context {
+// withTimeout puts the attempt under its timeout.
+func (c *call) withTimeout(ctx context.Context) context.Context {
 	limited, cancel := clock.WithTimeoutCause(ctx, c.policy.shared.clock, c.rules.AttemptTimeout, c.rules.timeout)
 	scoped, end := resilience.Scope(c.ctx, limited)
 	c.release = func() bool {
@@ -94,11 +98,11 @@ func (c *call) limit(ctx context.Context) context.Context {
 	return scoped
 }
 
-// ended notes that the attempt returned err, and reports whether another one is to be
+// next notes that the attempt returned err, and reports whether another one is to be
 // made. When it returns true the wait before that one is over.
-func (c *call) ended(err error) bool {
+func (c *call) next(err error) bool {
 	if err == nil {
-		c.leave()
+		c.endTimeout()
 		c.running = false
 		c.tel.AttemptSucceeded(c.attempts)
 		outcome := telemetry.OutcomeSuccess
@@ -124,14 +128,14 @@ func (c *call) ended(err error) bool {
 		// Whoever forbade it may want to retry by itself, so this is no refusal.
 		return c.finish(err, &telemetry.RetryEnd{Outcome: telemetry.OutcomeRefused, Reason: "no_retry"})
 	}
-	if stop := c.retry(); stop != nil {
+	if stop := c.waitForRetry(); stop != nil {
 		return c.giveUp(stop)
 	}
-	return c.enter()
+	return c.startAttempt()
 }
 
-// leave ends the attempt's timeout, and reports whether it had passed.
-func (c *call) leave() (timedOut bool) {
+// endTimeout ends the attempt's timeout, and reports whether it had passed.
+func (c *call) endTimeout() (timedOut bool) {
 	if c.release != nil {
 		timedOut = c.release()
 		c.release = nil
@@ -141,7 +145,7 @@ func (c *call) leave() (timedOut bool) {
 
 // failed notes that the attempt failed with err, and returns the class of that.
 func (c *call) failed(err error) resilience.Class {
-	timedOut := c.leave()
+	timedOut := c.endTimeout()
 	classes := &c.policy.shared.classes
 	class, errorType := classes.Classify(err), ""
 	if c.policy.tel != nil { // nobody else asks for it
@@ -157,14 +161,14 @@ func (c *call) failed(err error) resilience.Class {
 		}
 	}
 	c.last = telemetry.Failure{Number: c.attempts, Err: err, ErrorType: errorType}
-	c.history[c.attempts%maxHistory] = Failure{Attempt: c.attempts, Err: err}
+	c.history.add(Failure{Attempt: c.attempts, Err: err})
 	c.running = false
 	c.tel.AttemptFailed(&c.last)
 	return class
 }
 
-// retry waits for the next attempt, or returns why there is to be none.
-func (c *call) retry() *stop {
+// waitForRetry waits for the next attempt, or returns why there is to be none.
+func (c *call) waitForRetry() *stop {
 	s := c.policy.shared
 	if c.attempts >= c.rules.max {
 		return stopExhausted
@@ -189,7 +193,7 @@ func (c *call) retry() *stop {
 		c.reserved = true
 	}
 	c.delay = delay
-	c.history[c.attempts%maxHistory].Delay = delay
+	c.history.setDelay(c.attempts, delay)
 	c.tel.RetryScheduled(&c.last, delay, pushback)
 	err := c.timer.Wait(c.ctx, s.clock, delay)
 	if err == nil && s.onRetry != nil {
@@ -199,7 +203,7 @@ func (c *call) retry() *stop {
 		err = c.ctx.Err() // which the hook may have ended, or outlasted
 	}
 	if err != nil {
-		c.history[c.attempts%maxHistory].Delay = 0
+		c.history.setDelay(c.attempts, 0)
 		c.refund()
 		return stopOf(err)
 	}
@@ -304,9 +308,9 @@ func (c *call) refund() {
 }
 
 // isNested reports whether err is that of a retry policy further in.
-var isNested = resilience.As[*Error]()
+var isNested = resilience.MatchAs[*Error]()
 
 // is does what errors.Is does, for errors from anywhere.
-func is(err, target error) bool { return resilience.Is(target)(err) }
+func is(err, target error) bool { return resilience.MatchIs(target)(err) }
 
 func (c *call) now() time.Time { return clock.Now(c.policy.shared.clock) }

@@ -17,7 +17,10 @@ import (
 //
 //	func NewInventory() (*Inventory, error) {
 //		client, err := retry.NewClient("inventory", retry.WithMaxRetries(5))
-//		return &Inventory{Client: client, http: http.DefaultClient}, err
+//		if err != nil {
+//			return nil, err
+//		}
+//		return &Inventory{Client: client, http: http.DefaultClient}, nil
 //	}
 //
 //	func (c *Inventory) Get(ctx context.Context, id string) (Item, error) {
@@ -26,7 +29,8 @@ import (
 //		})
 //	}
 //
-// A Client is safe for use by several goroutines at once and may be copied. The zero
+// Embedding makes its methods part of the client's own; a field keeps them inside. A
+// Client is safe for use by several goroutines at once and may be copied. The zero
 // Client runs operations once.
 type Client struct{ policy *Policy }
 

@@ -104,6 +104,9 @@ func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.texts()) }
 func (c Config) MarshalYAML() (any, error) { return c.texts(), nil }
 
 func (c Config) texts() map[string]any {
+	if c.MaxRetries == NoRetries {
+		c.MaxRetries, c.explicit = 0, c.explicit|setMaxRetries
+	}
 	values := make(map[string]any)
 	for _, f := range textFields {
 		value := f.get(&c)

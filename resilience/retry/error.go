@@ -12,8 +12,8 @@ import (
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
-// Reasons for which a policy gives up although it would go on: the Reason of an
-// [*Error], for use with errors.Is.
+// Reasons why a policy stopped retrying a failure that it would otherwise have retried:
+// the Reason of an [*Error], for use with errors.Is.
 var (
 	// ErrExhausted: the last attempt that MaxRetries allows failed.
 	ErrExhausted = errors.New("no attempts left")
@@ -39,9 +39,9 @@ var (
 	errNoContext   = resilience.Permanent(errors.New("retry: the context is nil"))
 )
 
-// An Error is the result of a call that failed although the policy would have gone
-// on. errors.Is and errors.As find in it the last failure, the reason and, if the
-// context ended the call, the context's cause.
+// An Error reports that a policy stopped retrying before the operation succeeded.
+// errors.Is and errors.As find in it the last failure, the reason and, if the context
+// ended the call, the context's cause.
 type Error struct {
 	// Policy is the name of the policy.
 	Policy string
@@ -74,6 +74,10 @@ const maxHistory = 8
 
 // history is the last failures of a call: failure i stands at i % maxHistory.
 type history [maxHistory]Failure
+
+func (h *history) add(f Failure) { h[f.Attempt%maxHistory] = f }
+
+func (h *history) setDelay(attempt int, d time.Duration) { h[attempt%maxHistory].Delay = d }
 
 // Failures returns the failures of the call in their order: the last 8 if there were
 // more.

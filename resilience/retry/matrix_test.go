@@ -203,8 +203,8 @@ func TestMatrix(t *testing.T) {
 	for _, options := range [][]telemetry.Option{
 		{telemetry.WithSpans()},
 		{telemetry.WithEvents(telemetry.EventsTroubled)},
-		{telemetry.WithEvents(telemetry.EventsNone), telemetry.WithCallDuration(telemetry.Never)},
-		{telemetry.WithCallDuration(telemetry.Retried)},
+		{telemetry.WithEvents(telemetry.EventsNone), telemetry.WithCallDuration(telemetry.DurationsNever)},
+		{telemetry.WithCallDuration(telemetry.DurationsRetried)},
 	} {
 		configs = append(configs, config{signals: true, budget: true, jitter: backoff.FullJitter, options: options, form: "DoValue"})
 	}

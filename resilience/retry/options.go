@@ -92,7 +92,7 @@ func WithRetryable(targets ...error) Option {
 			if target == nil {
 				return notAllowed("retryable", target, "an error")
 			}
-			s.classes.Retryable = append(s.classes.Retryable, resilience.Is(target))
+			s.classes.Retryable = append(s.classes.Retryable, resilience.MatchIs(target))
 		}
 		return nil
 	}
@@ -105,7 +105,7 @@ func WithPermanent(targets ...error) Option {
 			if target == nil {
 				return notAllowed("permanent", target, "an error")
 			}
-			s.classes.Permanent = append(s.classes.Permanent, resilience.Is(target))
+			s.classes.Permanent = append(s.classes.Permanent, resilience.MatchIs(target))
 		}
 		return nil
 	}
@@ -114,7 +114,7 @@ func WithPermanent(targets ...error) Option {
 // WithRetryableType retries errors in which errors.As finds an E.
 func WithRetryableType[E error]() Option {
 	return func(s *settings) error {
-		s.classes.Retryable = append(s.classes.Retryable, resilience.As[E]())
+		s.classes.Retryable = append(s.classes.Retryable, resilience.MatchAs[E]())
 		return nil
 	}
 }
@@ -122,7 +122,7 @@ func WithRetryableType[E error]() Option {
 // WithPermanentType does not retry errors in which errors.As finds an E.
 func WithPermanentType[E error]() Option {
 	return func(s *settings) error {
-		s.classes.Permanent = append(s.classes.Permanent, resilience.As[E]())
+		s.classes.Permanent = append(s.classes.Permanent, resilience.MatchAs[E]())
 		return nil
 	}
 }
@@ -185,8 +185,9 @@ type Retry struct {
 	Err     error         // of the attempt before
 }
 
-// WithOnRetry calls f before each retry, after its wait, when nothing can keep it from
-// being sent any more. It is called by the goroutine of the call, which waits for it.
+// WithOnRetry calls f immediately before each retry is sent, after its wait. It is called
+// by the goroutine of the call, which waits for it. If the context is done when f
+// returns, the retry is not sent.
 func WithOnRetry(f func(ctx context.Context, r Retry)) Option {
 	return func(s *settings) error {
 		s.onRetry = f

@@ -40,7 +40,7 @@ type shared struct {
 	clock   clock.Clock
 
 	named      policies // by name
-	operations policies // of a Client, by operation
+	operations policies // of a Client, by operation: saves it making the full name
 }
 
 // rules is a Config made ready for use. They are never changed: an Update replaces
@@ -98,10 +98,10 @@ func MustNew(name string, opts ...Option) *Policy {
 
 // Do implements [resilience.Policy]. Use [DoValue] for operations with a value.
 //
-// It returns nil if an attempt succeeded. If it could not go on although it would
-// have, it returns an [*Error] that wraps the last failure and the reason. A failure
-// that is not to be retried is returned as it is, unless the context is over and may
-// have caused it.
+// It returns nil if an attempt succeeded. If the policy wanted to retry but could not,
+// it returns an [*Error] that wraps the last failure and the reason. A failure that
+// must not be retried is returned unchanged, unless the context has ended and may have
+// caused it.
 func (p *Policy) Do(ctx context.Context, op resilience.Operation) error {
 	if op == nil {
 		return errNoOperation

@@ -15,7 +15,7 @@ import (
 //
 // "Not done yet" is no failure: it draws on no budget and counts as a success. An
 // error of op is one: each call of op is a call of p, which retries it as it would any
-// other, and the first one that p cannot mend ends the polling with its error. If there
+// other, and the first one that p cannot recover from ends the polling with its error. If there
 // is no time for another wait the result is an [*Error] with the reason and
 // [ErrNotDone], and an event says so. Waits grow up to MaxDelay: set that to how late you
 // may learn that it is done.

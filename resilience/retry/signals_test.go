@@ -267,12 +267,12 @@ func TestNestedRetriesAreReported(t *testing.T) {
 func TestCallDuration(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for name, tt := range map[string]struct {
-			when                telemetry.When
+			when                telemetry.Durations
 			untroubled, retried int
 		}{
-			"always":  {telemetry.Always, 1, 1},
-			"retried": {telemetry.Retried, 0, 1},
-			"never":   {telemetry.Never, 0, 0},
+			"always":  {telemetry.DurationsAlways, 1, 1},
+			"retried": {telemetry.DurationsRetried, 0, 1},
+			"never":   {telemetry.DurationsNever, 0, 0},
 		} {
 			s := newSignals()
 			p := retry.MustNew("p", exact, retry.WithTelemetry(s.option(telemetry.WithCallDuration(tt.when))...))

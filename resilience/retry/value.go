@@ -35,7 +35,13 @@ func DoValue[T any](ctx context.Context, p *Policy, op func(context.Context) (T,
 func run[T any](ctx context.Context, p *Policy, r *rules, op func(context.Context) (T, error), value T, err error) (T, error) {
 	var c call
 	defer c.close()
-	for more := c.begin(ctx, p, r, err); more; more = c.ended(err) {
+	var more bool
+	if err == nil {
+		more = c.begin(ctx, p, r)
+	} else {
+		more = c.resume(ctx, p, r, err)
+	}
+	for ; more; more = c.next(err) {
 		value, err = op(c.attempt)
 	}
 	return value, c.err
@@ -58,10 +64,15 @@ func (p *Policy) light(ctx context.Context, r *rules) bool {
 	if !r.plain || ctx.Err() != nil || p.tel.Watches(ctx) {
 		return false
 	}
+	p.deposit()
+	return true
+}
+
+// deposit tells the budget of a call.
+func (p *Policy) deposit() {
 	if b := p.shared.budget; b != nil {
 		b.Deposit()
 	}
-	return true
 }
 
 // panicked counts a light call whose operation did not return.

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 )
 
@@ -20,7 +19,7 @@ func NewBudget(name string, level BudgetLevel, opts ...Option) (*Budget, error) 
 	if err != nil || s.off {
 		return nil, err
 	}
-	cells, own := registryOf(s.meter()).budgets.get(name)
+	cells, own := registryOf(s.meters()).budgets.get(name)
 	if own {
 		cells.level.Store(&level)
 	}
@@ -57,11 +56,4 @@ func (c *budgetCells) observe(o metric.Observer, tokens, capacity metric.Float64
 		o.ObserveFloat64(tokens, now, c.name...)
 		o.ObserveFloat64(capacity, full, c.name...)
 	}
-}
-
-func (s *settings) meter() metric.MeterProvider {
-	if s.meterProvider != nil {
-		return s.meterProvider
-	}
-	return otel.GetMeterProvider()
 }

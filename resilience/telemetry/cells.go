@@ -14,8 +14,8 @@ type retryCells struct {
 	// Every call that succeeds counts in one of these two; both the calls and the
 	// attempts that succeeded follow from them, which makes the untroubled path one
 	// addition.
-	atOnce     Counter
-	afterRetry Counter
+	atOnce     counter
+	afterRetry counter
 	failures   failures
 
 	successAtOnce, successLater, attemptSuccess []metric.ObserveOption
@@ -81,29 +81,29 @@ type failureKey struct {
 }
 
 type failureCounter struct {
-	Counter
+	counter
 	key    failureKey
 	option []metric.ObserveOption
 }
 
 // counter returns the counter of key, where error types beyond MaxErrorTypes count as
 // Other.
-func (f *failures) counter(key failureKey) *Counter {
+func (f *failures) counter(key failureKey) *counter {
 	if m := f.known.Load(); m != nil {
 		if c := m.counters[key]; c != nil {
-			return &c.Counter
+			return &c.counter
 		}
 		if len(m.types) >= MaxErrorTypes && !m.types[key.errorType] {
 			key.errorType = Other
 			if c := m.counters[key]; c != nil {
-				return &c.Counter
+				return &c.counter
 			}
 		}
 	}
 	return f.add(key)
 }
 
-func (f *failures) add(key failureKey) *Counter {
+func (f *failures) add(key failureKey) *counter {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	next := &failureMap{counters: map[failureKey]*failureCounter{}, types: map[string]bool{}}
@@ -120,7 +120,7 @@ func (f *failures) add(key failureKey) *Counter {
 		key.errorType = Other
 	}
 	if c := next.counters[key]; c != nil { // somebody else was faster
-		return &c.Counter
+		return &c.counter
 	}
 	outcome := AttrOutcome
 	if key.attempt {
@@ -132,7 +132,7 @@ func (f *failures) add(key failureKey) *Counter {
 	next.ordered = append(next.ordered, c)
 	next.types[key.errorType] = true
 	f.known.Store(next)
-	return &c.Counter
+	return &c.counter
 }
 
 func (f *failures) observe(o metric.Observer, calls, attempts metric.Int64Observable) {
@@ -151,7 +151,7 @@ func (f *failures) observe(o metric.Observer, calls, attempts metric.Int64Observ
 
 // budgetCells are the counts of all budgets of one name under one meter provider.
 type budgetCells struct {
-	granted, denied, refunded Counter
+	granted, denied, refunded counter
 
 	level                             atomic.Pointer[BudgetLevel]
 	name, grantedOption, deniedOption []metric.ObserveOption

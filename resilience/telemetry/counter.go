@@ -6,10 +6,10 @@ import (
 	"unsafe"
 )
 
-// A Counter counts events that many goroutines tell of at once. The zero Counter is
+// A counter counts events that many goroutines tell of at once. The zero counter is
 // ready to use. It is one word until two goroutines collide on it; then it spreads
 // over shards, so that they collide no more. Its sum is exact once adding has ended.
-type Counter struct {
+type counter struct {
 	base   atomic.Int64
 	shards atomic.Pointer[[]shard]
 }
@@ -21,7 +21,7 @@ type shard struct {
 }
 
 // Add adds n.
-func (c *Counter) Add(n int64) {
+func (c *counter) Add(n int64) {
 	if c.shards.Load() == nil {
 		old := c.base.Load()
 		if c.base.CompareAndSwap(old, old+n) {
@@ -32,7 +32,7 @@ func (c *Counter) Add(n int64) {
 }
 
 // Value returns the sum.
-func (c *Counter) Value() int64 {
+func (c *counter) Value() int64 {
 	sum := c.base.Load()
 	if shards := c.shards.Load(); shards != nil {
 		for i := range *shards {
@@ -42,7 +42,7 @@ func (c *Counter) Value() int64 {
 	return sum
 }
 
-func (c *Counter) addToShard(n int64) {
+func (c *counter) addToShard(n int64) {
 	shards := c.shards.Load()
 	if shards == nil {
 		c.shards.CompareAndSwap(nil, newShards())

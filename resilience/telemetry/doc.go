@@ -20,5 +20,6 @@
 // types, are bounded in number. Text that is shown in spans and logs is redacted by
 // [ErrorText].
 //
-// [Retry], [RetryCall] and [Budget] are for authors of policies.
+// [Retry], [RetryCall], [RetryEnd], [Failure], [Budget] and [BudgetLevel] are for the
+// policies of this toolkit. They are not part of the compatibility promise.
 package telemetry

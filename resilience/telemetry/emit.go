@@ -21,7 +21,7 @@ type cachedEvent struct {
 	options    []trace.EventOption
 }
 
-func (r *Retry) attemptSucceeded(number int) *cachedEvent {
+func (r *Retry) succeededEvent(number int) *cachedEvent {
 	if number <= len(r.events) {
 		if e := r.events[number-1].Load(); e != nil {
 			return e
@@ -67,7 +67,7 @@ func (c *RetryCall) emitAttemptSucceeded(number int) {
 	if !c.listens() {
 		return
 	}
-	e := c.retry.attemptSucceeded(number)
+	e := c.retry.succeededEvent(number)
 	if c.recording != nil {
 		c.recording.AddEvent(EventAttemptSucceeded, e.options...)
 	}

@@ -77,7 +77,8 @@ const (
 	OutcomeUnclassified
 	// OutcomeBudgetExhausted: the budget denied the retry.
 	OutcomeBudgetExhausted
-	// OutcomeDeadline: the time that was left was too short for a retry.
+	// OutcomeDeadline: the time that was left was too short for a retry, or the callee
+	// asked for a longer wait than is allowed.
 	OutcomeDeadline
 	// OutcomeCanceled: the caller cancelled the call.
 	OutcomeCanceled

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -24,7 +25,7 @@ type settings struct {
 	lines          bool
 	logger         *slog.Logger // of the lines; nil is the default one of the moment
 	events         Events
-	duration       When
+	duration       Durations
 	errorText      func(error) string
 }
 
@@ -84,7 +85,8 @@ func WithLoggerProvider(p log.LoggerProvider) Option {
 }
 
 // WithLogger writes a line for each retry, for each success after a retry and for
-// each call that ends in trouble:
+// each call that the policy gave up. What failed at once and was not to be retried is
+// at level INFO or DEBUG:
 //
 //	similarity_search: Attempt 1/4 failed: connection refused. Retrying in 1.23s
 //	similarity_search: Succeeded on attempt 3
@@ -92,8 +94,8 @@ func WithLoggerProvider(p log.LoggerProvider) Option {
 // Lines carry the context of the call, so a handler that reads the span from it ties
 // them to the trace.
 //
-// A nil logger is slog.Default() at the time of the line. Use it for policies that are
-// package variables: they are made before main can call slog.SetDefault.
+// If l is nil each line goes to the slog.Default() of that moment. Use that for policies
+// that are package variables: they are made before main can call slog.SetDefault.
 func WithLogger(l *slog.Logger) Option {
 	return func(s *settings) error { s.lines, s.logger = true, l; return nil }
 }
@@ -128,25 +130,25 @@ func WithEvents(e Events) Option {
 	}
 }
 
-// When says which calls are timed.
-type When uint8
+// Durations says which calls are recorded in resilience.call.duration.
+type Durations uint8
 
 const (
-	// Always times every call. It is the default.
-	Always When = iota
-	// Retried times calls that were retried.
-	Retried
-	// Never times none.
-	Never
+	// DurationsAlways is those of all calls. It is the default.
+	DurationsAlways Durations = iota
+	// DurationsRetried is those of calls that were retried.
+	DurationsRetried
+	// DurationsNever is those of none.
+	DurationsNever
 )
 
 // WithCallDuration says which calls are recorded in resilience.call.duration. A call
 // reads no clock for it while no meter provider listens.
-func WithCallDuration(w When) Option {
+func WithCallDuration(d Durations) Option {
 	return func(s *settings) error {
-		s.duration = w
-		if w > Never {
-			return fmt.Errorf("telemetry: WithCallDuration: %d is not allowed: want Always, Retried or Never", w)
+		s.duration = d
+		if d > DurationsNever {
+			return fmt.Errorf("telemetry: WithCallDuration: %d is not allowed: want DurationsAlways, DurationsRetried or DurationsNever", d)
 		}
 		return nil
 	}
@@ -169,4 +171,27 @@ func notNil(option string, ok bool) error {
 		return nil
 	}
 	return fmt.Errorf("telemetry: %s: %w", option, errNil)
+}
+
+// The providers that were given, or the global ones of the moment.
+
+func (s *settings) meters() metric.MeterProvider {
+	if s.meterProvider != nil {
+		return s.meterProvider
+	}
+	return otel.GetMeterProvider()
+}
+
+func (s *settings) tracers() trace.TracerProvider {
+	if s.tracerProvider != nil {
+		return s.tracerProvider
+	}
+	return otel.GetTracerProvider()
+}
+
+func (s *settings) loggers() log.LoggerProvider {
+	if s.loggerProvider != nil {
+		return s.loggerProvider
+	}
+	return otel.GetLoggerProvider()
 }

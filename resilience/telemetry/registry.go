@@ -31,9 +31,9 @@ type registry struct {
 	budgets names[budgetCells]
 }
 
-// registries is the table of registries by provider. It holds them weakly: the
-// provider's callback and the policies keep them. Nothing foreign is called while it is
-// locked.
+// registries is the table of registries by provider. It holds them weakly, as tests make
+// thousands of providers that nobody else would keep: the provider's callback and the
+// policies keep a registry. Nothing foreign is called while the table is locked.
 var registries = struct {
 	sync.Mutex
 	byProvider map[any]weak.Pointer[registry]

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/trace"
@@ -31,20 +30,12 @@ func NewRetry(name string, opts ...Option) (*Retry, error) {
 	if err != nil || s.off {
 		return nil, err
 	}
-	r := &Retry{settings: s, registry: registryOf(s.meter())}
+	r := &Retry{settings: s, registry: registryOf(s.meters())}
 	if s.spans {
-		p := s.tracerProvider
-		if p == nil {
-			p = otel.GetTracerProvider()
-		}
-		r.tracer = p.Tracer(ScopeName, trace.WithInstrumentationVersion(Version))
+		r.tracer = s.tracers().Tracer(ScopeName, trace.WithInstrumentationVersion(Version))
 	}
 	if s.logEvents {
-		p := s.loggerProvider
-		if p == nil {
-			p = otel.GetLoggerProvider()
-		}
-		r.logger = p.Logger(ScopeName, log.WithInstrumentationVersion(Version))
+		r.logger = s.loggers().Logger(ScopeName, log.WithInstrumentationVersion(Version))
 	}
 	return r.Named(name), nil
 }
@@ -54,7 +45,7 @@ func (r *Retry) Named(name string) *Retry {
 	if r == nil {
 		return nil
 	}
-	name = cut(name) // unlike in New nobody has validated it
+	name = cleanName(name) // unlike in New nobody has validated it
 	cells, own := r.registry.retries.get(name)
 	policy := AttrPolicyName.String(name)
 	if !own {
@@ -78,7 +69,7 @@ func (r *Retry) Watches(ctx context.Context) bool {
 
 // Times reports whether the duration of a call under ctx is recorded.
 func (r *Retry) Times(ctx context.Context) bool {
-	return r != nil && r.settings.duration != Never && r.registry.duration.Enabled(ctx)
+	return r != nil && r.settings.duration != DurationsNever && r.registry.duration.Enabled(ctx)
 }
 
 // SucceededAtOnce counts a call whose first attempt succeeded.

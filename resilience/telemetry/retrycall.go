@@ -134,8 +134,8 @@ func (c *RetryCall) End(e *RetryEnd, last *Failure) {
 	if e.Attempts > 1 {
 		registry.latency.Record(c.ctx, e.Latency.Seconds(), cells.latency[e.Outcome]...)
 	}
-	if e.Timed && e.Attempts > 0 && (c.retry.settings.duration == Always ||
-		c.retry.settings.duration == Retried && e.Attempts > 1) {
+	if e.Timed && e.Attempts > 0 && (c.retry.settings.duration == DurationsAlways ||
+		c.retry.settings.duration == DurationsRetried && e.Attempts > 1) {
 		registry.duration.Record(c.ctx, e.Duration.Seconds(), cells.duration[e.Outcome]...)
 	}
 	c.emitEnd(e, last)

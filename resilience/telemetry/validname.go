@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,21 @@ import (
 
 // maxName bounds the length of a name in bytes.
 const maxName = 128
+
+// cleanName makes a name that may be any text into one that ValidateName accepts.
+func cleanName(name string) string {
+	if ValidateName(name) == nil {
+		return name
+	}
+	name = strings.ToValidUTF8(name[:min(len(name), maxName)], "")
+	name = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, name))
+	return cmp.Or(name, Other)
+}
 
 // ValidateName returns an error unless name may be that of a policy or a budget: 1 to
 // 128 bytes of printable UTF-8. What is not UTF-8 would make exporters reject all metrics
