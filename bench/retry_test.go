@@ -172,7 +172,7 @@ func contenders() []contender {
 		{"loop+metrics+span", observed, true},
 		{"toolkit-off", with(telemetry.Off()), false},
 		{"toolkit-no-SDK", with(), false},
-		{"toolkit+counters", with(sdk, telemetry.WithCallDuration(telemetry.Never), telemetry.WithEvents(telemetry.EventsNone)), false},
+		{"toolkit+counters", with(sdk, telemetry.WithCallDuration(telemetry.DurationsNever), telemetry.WithEvents(telemetry.EventsNone)), false},
 		{"toolkit+metrics", with(sdk), false},
 		{"toolkit+metrics+span-troubled", with(sdk, telemetry.WithEvents(telemetry.EventsTroubled)), true},
 		{"toolkit+metrics+span", with(sdk), true},
