@@ -42,6 +42,9 @@ func Chain(policies ...Policy) Policy {
 type chain []Policy
 
 func (c chain) Do(ctx context.Context, op Operation) error {
+	if op == nil {
+		return errNoOperation
+	}
 	d := descent{stages: c, op: op}
 	d.step = d.down
 	return d.down(ctx)
@@ -64,8 +67,8 @@ type descent struct {
 	stages chain
 	op     Operation
 	step   Operation // d.down, bound once
-	// depth is -1 once a stage has broken its promise: the depth is not to be trusted
-	// any more. It is atomic for the sake of what that stage left behind.
+	// depth is broken once the call is over or a stage has broken its promise: it is not
+	// to be trusted any more. It is atomic for the sake of what that stage left behind.
 	depth atomic.Int64
 }
 
@@ -87,7 +90,11 @@ func (d *descent) down(ctx context.Context) (err error) {
 }
 
 func (d *descent) up(depth int64, err *error) {
-	if !d.depth.CompareAndSwap(depth+1, depth) {
+	next := depth
+	if depth == 0 { // the call is over: what was left behind must not begin another
+		next = broken
+	}
+	if !d.depth.CompareAndSwap(depth+1, next) {
 		d.depth.Store(broken)
 		*err = errors.Join(*err, errBroken)
 	}

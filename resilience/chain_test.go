@@ -123,6 +123,24 @@ func TestChainWithAStageThatAbandons(t *testing.T) {
 	require.ErrorContains(t, err, "still running")
 }
 
+// What an abandoned stage calls after the call is over begins nothing.
+func TestChainCalledLate(t *testing.T) {
+	t.Parallel()
+	var late resilience.Operation
+	keep := resilience.PolicyFunc(func(_ context.Context, op resilience.Operation) error { late = op; return nil })
+	var log []string
+	require.NoError(t, resilience.Chain(keep, traced(&log, "a")).Do(t.Context(), func(context.Context) error { return nil }))
+	require.ErrorContains(t, late(t.Context()), "still running")
+	assert.Empty(t, log)
+}
+
+func TestChainOfNoOperation(t *testing.T) {
+	t.Parallel()
+	for _, p := range []resilience.Policy{resilience.Chain(), resilience.Chain(repeat(1)), resilience.Chain(repeat(1), repeat(1))} {
+		require.ErrorContains(t, p.Do(t.Context(), nil), "operation is nil")
+	}
+}
+
 func TestChainIsShared(t *testing.T) {
 	t.Parallel()
 	p := resilience.Chain(repeat(2), repeat(3), repeat(5))

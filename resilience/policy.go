@@ -24,7 +24,10 @@ type PolicyFunc func(ctx context.Context, op Operation) error
 
 // Do calls f.
 func (f PolicyFunc) Do(ctx context.Context, op Operation) error {
-	if f == nil {
+	switch {
+	case op == nil:
+		return errNoOperation
+	case f == nil:
 		return op(ctx)
 	}
 	return f(ctx, op)

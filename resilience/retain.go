@@ -74,7 +74,8 @@ type scope struct {
 }
 
 // scopeOf returns the run that ctx is part of, or nil: also if the run is over, or if
-// ctx was detached from it by context.WithoutCancel.
+// ctx is what context.WithoutCancel detached from it. (A context derived from that is
+// taken for part of the run as long as it lasts: nothing tells them apart.)
 func scopeOf(ctx context.Context) *scope {
 	s, _ := ctx.Value(scopeKey).(*scope)
 	if s == nil || ctx.Done() == nil || s.ended.Load() {

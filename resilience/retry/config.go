@@ -62,6 +62,8 @@ const (
 	setAttemptTimeout
 	setMaxElapsed
 	setMaxPushback
+
+	setAll = 1<<iota - 1
 )
 
 // Defaults of a Config.
@@ -105,7 +107,7 @@ func (c Config) withDefaults() Config {
 	fill(setInitialDelay, c.InitialDelay == 0, func() { c.InitialDelay = DefaultInitialDelay })
 	fill(setMaxDelay, c.MaxDelay == 0, func() { c.MaxDelay = DefaultMaxDelay })
 	fill(setExponentialBase, c.ExponentialBase == 0, func() { c.ExponentialBase = DefaultExponentialBase })
-	c.explicit |= setMaxRetries | setInitialDelay
+	c.explicit |= setAll &^ setMaxPushback
 	return c
 }
 

@@ -69,7 +69,12 @@ func TestZeroIsDefaultUnlessSaid(t *testing.T) {
 	c.MaxRetries = 7
 	assert.Equal(t, 7, configOf(t, retry.WithConfig(c)).MaxRetries)
 
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"max_retries": -2147483648}`), &c), "is not allowed")
+
 	p := retry.MustNew("p", retry.WithConfig(c))
+	inForce := p.Config()
+	inForce.MaxDelay = 0
+	require.ErrorContains(t, p.Update(inForce), "max_delay: 0s is not allowed")
 	again := p.Config()
 	require.NoError(t, p.Update(again))
 	assert.Equal(t, again, p.Config(), "what is in force may be put in force again")

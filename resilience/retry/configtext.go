@@ -175,7 +175,7 @@ func fieldNames() string {
 func readInt(target *int, value any) string {
 	text := number(value)
 	n, err := strconv.ParseInt(text, 10, 0)
-	if err == nil {
+	if err == nil && n != NoRetries { // which is for Go alone
 		*target = int(n)
 		return ""
 	}

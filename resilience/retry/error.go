@@ -60,6 +60,7 @@ type Error struct {
 	Cause error
 
 	history history
+	polled  bool // Attempts are those of a Poll, which are no retries
 }
 
 // A Failure is an attempt of a call that failed.
@@ -125,9 +126,9 @@ func roundTo(d time.Duration) time.Duration {
 // Refused reports whether a policy further out must not repeat the call: if retries
 // were made, which it would multiply, or if a budget, the callee or the time for
 // retries spoke against one. A call that made no retry, as MaxRetries is 0 or as its
-// context left no time, is for the policy further out to judge.
+// context left no time, is for the policy further out to judge; so is one of a [Poll].
 func (e *Error) Refused() bool {
-	return e.Attempts > 1 ||
+	return e.Attempts > 1 && !e.polled ||
 		errors.Is(e.Reason, ErrBudgetExhausted) || errors.Is(e.Reason, ErrPushback) || errors.Is(e.Reason, ErrMaxElapsed)
 }
 

@@ -187,7 +187,7 @@ type Retry struct {
 
 // WithOnRetry calls f immediately before each retry is sent, after its wait. It is called
 // by the goroutine of the call, which waits for it. If the context is done when f
-// returns, the retry is not sent.
+// returns, the retry is not sent; MaxElapsed does not count the time that f takes.
 func WithOnRetry(f func(ctx context.Context, r Retry)) Option {
 	return func(s *settings) error {
 		s.onRetry = f

@@ -169,7 +169,8 @@ func (p *Policy) Classify(err error) resilience.Class {
 // Named returns p under the name of an operation: the same rules and budget, with
 // telemetry of its own. An Update of either is one of both. Named may be called for
 // each call: it returns the same policy for the same operation, as long as there are no
-// more than telemetry.MaxNames of them.
+// more than telemetry.MaxNames of them. Of a name that New would not allow it takes what
+// is printable in the first 128 bytes.
 func Named(p *Policy, operation string) *Policy {
 	if p == nil || operation == p.name || strings.TrimSpace(operation) == "" {
 		return p
@@ -177,7 +178,8 @@ func Named(p *Policy, operation string) *Policy {
 	if named := p.shared.named.get(operation); named != nil {
 		return named
 	}
-	return p.shared.named.add(operation, &Policy{name: operation, tel: p.tel.Named(operation), shared: p.shared})
+	name := telemetry.CleanName(operation) // it may come from anywhere
+	return p.shared.named.add(operation, &Policy{name: name, tel: p.tel.Named(name), shared: p.shared})
 }
 
 // WithName is [Named] for [resilience.Named].

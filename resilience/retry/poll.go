@@ -85,6 +85,6 @@ func (w *polling) wait(ctx context.Context) error {
 	w.tel.PollStopped(ctx, &telemetry.RetryEnd{Outcome: stop.outcome, Reason: stop.name, Attempts: w.calls})
 	return &Error{
 		Policy: w.name, Attempts: w.calls, Elapsed: clock.Since(w.clock, w.began),
-		Reason: stop.err, Last: ErrNotDone, Cause: context.Cause(ctx),
+		Reason: stop.err, Last: ErrNotDone, Cause: context.Cause(ctx), polled: true,
 	}
 }

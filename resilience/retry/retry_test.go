@@ -252,6 +252,13 @@ func TestNestedRetriesThatMadeNone(t *testing.T) {
 		hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		fail := func(context.Context) error { return errTransient }
 		slow := retry.WithAttemptTimeout(time.Second)
+		polling := retry.MustNew("poll", exact, retry.WithInitialDelay(600*time.Millisecond))
+		var calls int
+		polls := func(ctx context.Context) error {
+			calls-- // it counts what it polls
+			_, err := retry.Poll(ctx, polling, func(context.Context) (int, bool, error) { calls++; return 0, false, nil })
+			return err
+		}
 		for name, tt := range map[string]struct {
 			outer, inner *retry.Policy
 			op           resilience.Operation
@@ -261,10 +268,11 @@ func TestNestedRetriesThatMadeNone(t *testing.T) {
 			"outer's timeout ends inner":   {retry.MustNew("o", slow), retry.MustNew("i"), hang, 4},
 			"inner's delay does not fit":   {retry.MustNew("o", slow), retry.MustNew("i", exact, retry.WithInitialDelay(2*time.Second)), fail, 4},
 			"inner retried":                {retry.MustNew("o"), retry.MustNew("i"), fail, 4},
+			"inner polls":                  {retry.MustNew("o", slow), nil, polls, 8},
 			"inner's budget is exhausted":  {retry.MustNew("o"), retry.MustNew("i", retry.WithBudget(nil)), fail, 1},
 			"inner gave up on a long list": {retry.MustNew("o"), retry.MustNew("i"), func(context.Context) error { return errMany }, 4},
 		} {
-			calls := 0
+			calls = 0
 			err := tt.outer.Do(t.Context(), func(ctx context.Context) error {
 				return tt.inner.Do(ctx, func(ctx context.Context) error { calls++; return tt.op(ctx) })
 			})

@@ -21,29 +21,31 @@ func ErrorText(err error) string {
 func text(err error) string { return fmt.Sprintf("%v", err) }
 
 var (
-	// word is a run of anything but white space. A URL is looked for within words, and
-	// what is masked goes to the end of its word: quotes and brackets may be part of a
-	// secret.
-	word = regexp.MustCompile(`\S+`)
+	// word is what a URL is looked for in: something in quotes with // in it, white space
+	// and all, as net/url quotes what it cannot parse; or a run of anything but white
+	// space. What is masked goes to the end of its word: quotes and brackets may be part
+	// of a secret.
+	word = regexp.MustCompile(`"[^"]*(?://|\\/\\/)[^"]*"|\S+`)
 	// query is a query of what may be a path alone.
 	query = regexp.MustCompile(`\?[^\s=]*=\S*`)
+	// slashes begin the authority of a URL, also as JSON may have them.
+	slashes = regexp.MustCompile(`//|\\/\\/`)
 )
 
 const mask = "***"
 
 // maskURL masks the user information, the query and the fragment of a URL in a word.
 func maskURL(w string) string {
-	start := strings.Index(w, "//")
-	if escaped := strings.Index(w, `\/\/`); start < 0 && escaped >= 0 { // as JSON may have it
-		start = escaped + len(`\/`)
+	at := slashes.FindStringIndex(w)
+	if q := query.FindStringIndex(w); q != nil && (at == nil || q[0] < at[0]) {
+		return w[:q[0]] + "?" + mask + trailer(w)
 	}
-	if start < 0 {
-		return query.ReplaceAllString(w, "?"+mask)
+	if at == nil {
+		return w
 	}
-	start += len("//")
-	head, rest := w[:start], w[start:]
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		rest = mask + rest[at:]
+	head, rest := w[:at[1]], w[at[1]:]
+	if end := strings.LastIndexByte(rest, '@'); end >= 0 {
+		rest = mask + rest[end:]
 	}
 	if end := strings.IndexAny(rest, "?#"); end >= 0 {
 		rest = rest[:end+1] + mask + trailer(rest[end:])
@@ -54,7 +56,8 @@ func maskURL(w string) string {
 // trailer returns the punctuation at the end of a word, such as the quote and the colon
 // behind a URL in an error of net/http.
 func trailer(w string) string {
-	return w[len(strings.TrimRight(w, `"':,;.)]}>`)):]
+	end := w[len(strings.TrimRight(w, `"':,;.)]}>`)):]
+	return end[max(0, len(end)-2):] // more may be part of a secret
 }
 
 // maxRedacted bounds the work on a text of any length.

@@ -45,7 +45,7 @@ func (r *Retry) Named(name string) *Retry {
 	if r == nil {
 		return nil
 	}
-	name = cleanName(name) // unlike in New nobody has validated it
+	name = CleanName(name) // unlike in New nobody has validated it
 	cells, own := r.registry.retries.get(name)
 	policy := AttrPolicyName.String(name)
 	if !own {

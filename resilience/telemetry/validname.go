@@ -12,8 +12,8 @@ import (
 // maxName bounds the length of a name in bytes.
 const maxName = 128
 
-// cleanName makes a name that may be any text into one that ValidateName accepts.
-func cleanName(name string) string {
+// CleanName makes a name that may be any text into one that ValidateName accepts.
+func CleanName(name string) string {
 	if ValidateName(name) == nil {
 		return name
 	}
