@@ -44,11 +44,15 @@ func maskURL(w string) string {
 		return w
 	}
 	head, rest := w[:at[1]], w[at[1]:]
-	if end := strings.LastIndexByte(rest, '@'); end >= 0 {
-		rest = mask + rest[end:]
-	}
-	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+	user, end := strings.LastIndexByte(rest, '@'), strings.IndexAny(rest, "?#")
+	switch {
+	case end >= 0 && user > end: // a password with a ? in it, or a query with an @
+		return head + mask + trailer(rest)
+	case end >= 0:
 		rest = rest[:end+1] + mask + trailer(rest[end:])
+	}
+	if user >= 0 {
+		rest = mask + rest[user:]
 	}
 	return head + rest
 }

@@ -42,6 +42,8 @@ func TestRedact(t *testing.T) {
 		`{"u":"https:\/\/user:hunter2@h","v":"http://b"}`:                    `{"u":"https:\/\/***@h","v":"http://b"}`,
 		`parse "https://user:my hunter2@host/": net/url: invalid userinfo`:   `parse "https://***@host/": net/url: invalid userinfo`,
 		`Get "http://h/?token=abc hunter2": dial tcp: refused`:               `Get "http://h/?***": dial tcp: refused`,
+		"https://host/?email=a@SECRET: failed":                               "https://***: failed",
+		"dial amqp://u:p?ss@host, then":                                      "dial amqp://***, then",
 		"what? why=because":                                                  "what? why=because",
 		"line\nbreak\x1b[31m red\x00":                                        "line break [31m red ",
 		"bad \xff\xfe bytes":                                                 "bad ? bytes",
