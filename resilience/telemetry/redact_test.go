@@ -85,9 +85,6 @@ func FuzzRedact(f *testing.F) {
 		if len(shown) > telemetry.MaxMessage || !utf8.ValidString(shown) || strings.ContainsAny(shown, "\n\r\x1b\x00") {
 			t.Fatalf("%q", shown)
 		}
-		if again := telemetry.Redact(shown); len(again) > len(shown)+len("***") {
-			t.Fatalf("%q became %q", shown, again)
-		}
 		if strings.ContainsAny(secret, " \t\r\n\v\f*…") || !utf8.ValidString(secret) || len(secret) < 6 ||
 			strings.Contains("Get https://***@host/path?***: failed", secret) ||
 			strings.Trim(secret, "\"':,;.)]}>@") == "" {
