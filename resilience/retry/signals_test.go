@@ -227,6 +227,21 @@ func TestEvents(t *testing.T) {
 	})
 }
 
+// A trace tells a wait that the callee asked for from one of the policy's own.
+func TestPushbackIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSignals()
+		p := retry.MustNew("p", retry.WithTelemetry(s.option()...), retry.WithMaxRetries(1))
+		for err, pushback := range map[error]bool{errTransient: false, resilience.RetryAfter(errPlain, time.Second): true} {
+			events := s.span(t.Context(), func(ctx context.Context) {
+				_ = p.Do(ctx, func(context.Context) error { return err })
+			})
+			assert.Equal(t, telemetry.EventRetryScheduled, events[1].Name)
+			assert.Equal(t, pushback, attr(events[1], telemetry.AttrPushback).AsBool(), "%v", err)
+		}
+	})
+}
+
 // A nested retry is reported by the policy around it, and by the one inside a retry.
 func TestNestedRetriesAreReported(t *testing.T) {
 	bubble(t, func(t *testing.T) {
