@@ -18,43 +18,55 @@ import (
 // return each stage must keep the promise of [Policy]: one call of the operation
 // at a time, and none that still runs when Do returns. If a stage returns while
 // inner stages still run, the call ends with a refusal that says so.
+//
+// An order that is known to be wrong, as [Check] has them, is told to telemetry on the
+// first use, as an event and a metric of the outermost part.
 func Chain(policies ...Policy) Policy {
-	var stages chain
-	for _, p := range policies {
-		switch p := p.(type) {
-		case nil:
-		case chain:
-			stages = append(stages, p...)
-		default:
-			stages = append(stages, p)
-		}
-	}
+	stages := flatten(policies)
 	switch len(stages) {
 	case 0:
 		return once
 	case 1:
 		return stages[0]
 	}
+	return &chain{stages, newWarning(stages)}
+}
+
+// flatten returns the policies without nils and with the stages of chains in their place.
+func flatten(policies []Policy) (stages []Policy) {
+	for _, p := range policies {
+		switch p := p.(type) {
+		case nil:
+		case *chain:
+			stages = append(stages, p.stages...)
+		default:
+			stages = append(stages, p)
+		}
+	}
 	return stages
 }
 
 // chain is two policies or more, outermost first.
-type chain []Policy
+type chain struct {
+	stages  []Policy
+	warning *warning // nil if the order is right
+}
 
-func (c chain) Do(ctx context.Context, op Operation) error {
+func (c *chain) Do(ctx context.Context, op Operation) error {
 	if op == nil {
 		return errNoOperation
 	}
-	d := descent{stages: c, op: op}
+	c.warning.tell(ctx, c.stages)
+	d := descent{stages: c.stages, op: op}
 	d.step = d.down
 	return d.down(ctx)
 }
 
 // WithName renames every stage that can be renamed.
-func (c chain) WithName(operation string) Policy {
-	named := make(chain, len(c))
-	for i, p := range c {
-		named[i] = Named(p, operation)
+func (c *chain) WithName(operation string) Policy {
+	named := &chain{make([]Policy, len(c.stages)), c.warning}
+	for i, p := range c.stages {
+		named.stages[i] = Named(p, operation)
 	}
 	return named
 }
@@ -64,7 +76,7 @@ func (c chain) WithName(operation string) Policy {
 // serves as the operation of every stage: that is what keeps the allocations of
 // a call independent of the chain's length.
 type descent struct {
-	stages chain
+	stages []Policy
 	op     Operation
 	step   Operation // d.down, bound once
 	// depth is broken once the call is over or a stage has broken its promise: it is not

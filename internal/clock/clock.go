@@ -1,6 +1,6 @@
-// Package clock is the only place of the toolkit that reads time, waits or draws
-// random numbers. A nil [Clock] is the real one; another lets a simulator run the
-// same code under virtual time.
+// Package clock is the only place of the toolkit that reads time, waits, starts
+// goroutines or draws random numbers. A nil [Clock] is the real one; another lets a
+// simulator run the same code under virtual time.
 package clock
 
 import (
@@ -20,6 +20,10 @@ type Clock interface {
 	WithTimeoutCause(ctx context.Context, d time.Duration, cause error) (context.Context, context.CancelFunc)
 	// Random returns a number drawn uniformly from [0, 1).
 	Random() float64
+	// NewSignal returns a signal whose Wait waits by this clock.
+	NewSignal() Signal
+	// Go runs f in a goroutine of its own.
+	Go(f func())
 }
 
 // Now returns the current time of c.
@@ -53,6 +57,15 @@ func WithTimeoutCause(ctx context.Context, c Clock, d time.Duration, cause error
 		return c.WithTimeoutCause(ctx, d, cause)
 	}
 	return context.WithTimeoutCause(ctx, d, cause)
+}
+
+// Go runs f in a goroutine of its own.
+func Go(c Clock, f func()) {
+	if c != nil {
+		c.Go(f)
+		return
+	}
+	go f()
 }
 
 // A Timer waits any number of times for one allocation. The zero Timer is ready to

@@ -31,15 +31,18 @@ type listed struct {
 	IgnoredGoFiles []string // those of other systems, and tests of other systems
 }
 
-// list returns the packages of the main module; with deps, also all that they import.
+// list returns the packages of the main module; with deps, those of the library and all
+// that they import.
 func list(t *testing.T, deps bool) []listed {
 	t.Helper()
 	root := moduleRoot(t)
 	args := []string{"list", "-json=Dir,ImportPath,Standard,Module,GoFiles,CgoFiles,IgnoredGoFiles"}
 	if deps {
-		args = append(args, "-deps")
+		args = append(args, "-deps", "./resilience/...")
+	} else {
+		args = append(args, "./...")
 	}
-	command := exec.CommandContext(t.Context(), "go", append(args, "./...")...)
+	command := exec.CommandContext(t.Context(), "go", args...)
 	command.Dir = root
 	command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly")
 	var stderr bytes.Buffer

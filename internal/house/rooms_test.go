@@ -23,8 +23,12 @@ type room struct {
 	may []string
 }
 
-// tests is the floor of packages that consist of tests only.
-const tests = -1
+const (
+	// tests is the floor of packages that consist of tests only.
+	tests = -1
+	// kit is the floor of packages that only tests import. They may import anything.
+	kit = -2
+)
 
 var (
 	network = []string{"net/http"}
@@ -40,7 +44,7 @@ var (
 		"go.opentelemetry.io/otel/metric/noop",
 		"go.opentelemetry.io/otel/trace",
 	}
-	floor0 = []string{"internal/clock", "resilience", "resilience/backoff", "resilience/telemetry"}
+	floor0 = []string{"internal/clock", "internal/window", "resilience", "resilience/backoff", "resilience/telemetry"}
 )
 
 // rooms is the table of the house. CONTRIBUTING.md shows it in words.
@@ -48,12 +52,15 @@ var rooms = []room{
 	{path: "resilience", floor: 0, never: slices.Concat(network, chance)},
 	{path: "resilience/backoff", floor: 0, never: slices.Concat(network, chance, []string{"errors", "context"})},
 	{path: "internal/clock", floor: 0, never: network},
+	{path: "internal/window", floor: 0, never: slices.Concat(network, chance, []string{"errors", "context"})},
 	{path: "resilience/telemetry", floor: 0, never: slices.Concat(network, chance),
 		may: append([]string{"internal/clock"}, otelAPI...)},
 
 	{path: "resilience/retry", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/budget", floor: 1, never: slices.Concat(network, chance), may: floor0},
+	{path: "resilience/timeout", floor: 1, never: slices.Concat(network, chance), may: floor0},
 
+	{path: "internal/signaltest", floor: kit},
 	{path: "internal/house", floor: tests},
 	{path: "internal/docs", floor: tests},
 }
@@ -91,6 +98,8 @@ func (r room) forbids(path string) string {
 	switch {
 	case r.floor == tests:
 		return "it consists of tests only"
+	case r.floor == kit:
+		return ""
 	case slices.Contains(r.never, path):
 		return "the table rules it out"
 	case isStandard(path), slices.Contains(r.may, path), ours && slices.Contains(r.may, inModule):
@@ -156,7 +165,9 @@ func TestCheckImports(t *testing.T) {
 		"budget, retry":           {"resilience/budget", `r "` + modulePath + `/resilience/retry"`, "must not import " + modulePath + "/resilience/retry"},
 		"budget, testify":         {"resilience/budget", `_ "github.com/stretchr/testify/require"`, "must not import github.com/stretchr/testify/require"},
 		"tests only":              {"internal/house", `"fmt"`, "it consists of tests only"},
-		"new package":             {"resilience/breaker", `"fmt"`, "add a row to rooms in internal/house/rooms_test.go"},
+		"kit":                     {"internal/signaltest", `"github.com/stretchr/testify/require"`, ""},
+		"window, contexts":        {"internal/window", `"context"`, "must not import context"},
+		"new package":             {"resilience/memo", `"fmt"`, "add a row to rooms in internal/house/rooms_test.go"},
 		"new internal package":    {"internal/helper", `"fmt"`, "package internal/helper is not in the table"},
 	} {
 		t.Run(name, func(t *testing.T) {

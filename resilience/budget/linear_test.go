@@ -1,7 +1,6 @@
 package budget
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -11,18 +10,17 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/observable-go/toolkit/internal/clock"
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
 // stepClock is a clock that moves when it is told to.
-type stepClock struct{ nanoseconds atomic.Int64 }
-
-func (c *stepClock) Now() time.Time                                  { return time.Unix(0, c.nanoseconds.Load()) }
-func (c *stepClock) Wait(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-func (c *stepClock) Random() float64                                 { return 0 }
-func (c *stepClock) WithTimeoutCause(ctx context.Context, d time.Duration, cause error) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, cause)
+type stepClock struct {
+	clock.Clock // nil: a budget reads the time alone
+	nanoseconds atomic.Int64
 }
+
+func (c *stepClock) Now() time.Time { return time.Unix(0, c.nanoseconds.Load()) }
 
 // model is the bucket as one would write it under a lock.
 type model struct{ balance, capacity, ratio int64 }

@@ -194,6 +194,7 @@ func (c *call) waitForRetry() *stop {
 	}
 	c.delay = delay
 	c.history.setDelay(c.attempts, delay)
+	c.policy.warnIfNested(c.ctx)
 	c.tel.RetryScheduled(&c.last, delay, pushback)
 	err := c.timer.Wait(c.ctx, s.clock, delay)
 	if err == nil && s.onRetry != nil {

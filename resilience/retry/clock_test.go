@@ -8,12 +8,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/observable-go/toolkit/internal/clock"
 	"github.com/observable-go/toolkit/resilience/backoff"
 	"github.com/observable-go/toolkit/resilience/retry"
 )
 
 // virtualClock is a clock on which waits take no time: the clock of a simulator.
 type virtualClock struct {
+	clock.Clock // nil: what is not below is not used
+
 	now    time.Time
 	random float64
 	limits []time.Duration // of attempts

@@ -38,6 +38,7 @@ type shared struct {
 	budget  resilience.Budget // nil: no cap
 	onRetry func(context.Context, Retry)
 	clock   clock.Clock
+	nested  atomic.Bool // it was told that retries are nested
 
 	named      policies // by name
 	operations policies // of a Client, by operation: saves it making the full name

@@ -20,6 +20,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/backoff"
 	"github.com/observable-go/toolkit/resilience/retry"
@@ -405,4 +406,38 @@ func TestAllocations(t *testing.T) {
 		assert.LessOrEqual(t, measure(waiting, 1), 3.0, "%s: a retry through a timer: the timer and its channel", name)
 		assert.LessOrEqual(t, measure(waiting, 9), 5.0, "%s: exhaustion through the same timer", name)
 	}
+}
+
+// Retries within retries that no chain knows of are told once.
+func TestWarnsOfNestedRetries(t *testing.T) {
+	t.Parallel()
+	signals := signaltest.New()
+	outer := retry.MustNew("outer", retry.WithInitialDelay(0), retry.WithTelemetry(signals.Options()...))
+	inner := retry.MustNew("inner", retry.WithInitialDelay(0), retry.WithTelemetry(signals.Options()...))
+	nested := func() []string {
+		return signaltest.Names(signals.Span(t.Context(), func(ctx context.Context) {
+			calls := 0
+			_ = outer.Do(ctx, func(ctx context.Context) error {
+				if calls++; calls == 1 {
+					return errTransient // the attempt that follows is marked
+				}
+				return inner.Do(ctx, func(context.Context) error { return errTransient })
+			})
+		}))
+	}
+	assert.Contains(t, nested(), telemetry.EventCompositionWarning)
+	assert.Contains(t, signals.Lines()[1], `inner: The composition of policies is wrong (nested_retries): retry \"inner\" was about to retry within attempt 2 of \"outer\"`)
+	assert.NotContains(t, nested(), telemetry.EventCompositionWarning)
+	assert.Equal(t, map[string]float64{"nested_retries inner": 1}, signals.Metric(t, telemetry.MetricCompositionWarnings))
+}
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, resilience.Description{
+		Kind: "retry", Name: "p", Repeats: true, AttemptTimeout: time.Second, FirstDelay: 5 * time.Second,
+	}, retry.MustNew("p", retry.WithInitialDelay(10*time.Second), retry.WithAttemptTimeout(time.Second)).Describe())
+	assert.False(t, retry.MustNew("p", retry.WithMaxRetries(0)).Describe().Repeats)
+	var none *retry.Policy
+	assert.Equal(t, resilience.Description{Kind: "retry"}, none.Describe())
+	none.Warn(t.Context(), resilience.Problem{})
 }

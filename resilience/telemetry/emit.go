@@ -37,30 +37,12 @@ func (r *Retry) succeededEvent(number int) *cachedEvent {
 
 // listens reports whether an event would reach anybody.
 func (c *RetryCall) listens() bool {
-	return c.recording != nil || c.logs()
-}
-
-func (c *RetryCall) logs() bool {
-	return c.retry.logger != nil && c.retry.settings.events != EventsNone
+	return c.recording != nil || c.retry.logs()
 }
 
 // emit sends an event to the span and to the log.
 func (c *RetryCall) emit(name string, severity log.Severity, attributes ...attribute.KeyValue) {
-	if c.recording != nil {
-		c.recording.AddEvent(name, trace.WithAttributes(attributes...))
-	}
-	c.emitLog(name, severity, attributes)
-}
-
-func (c *RetryCall) emitLog(name string, severity log.Severity, attributes []attribute.KeyValue) {
-	if !c.logs() || !c.retry.logger.Enabled(c.ctx, log.EnabledParameters{Severity: severity, EventName: name}) {
-		return
-	}
-	var record log.Record
-	record.SetEventName(name)
-	record.SetSeverity(severity)
-	record.AddAttributes(attributes...)
-	c.retry.logger.Emit(c.ctx, record)
+	c.retry.emit(c.ctx, c.recording, name, severity, attributes...)
 }
 
 func (c *RetryCall) emitAttemptSucceeded(number int) {
@@ -71,7 +53,7 @@ func (c *RetryCall) emitAttemptSucceeded(number int) {
 	if c.recording != nil {
 		c.recording.AddEvent(EventAttemptSucceeded, e.options...)
 	}
-	c.emitLog(EventAttemptSucceeded, log.SeverityInfo, e.attributes)
+	c.retry.emitLog(c.ctx, EventAttemptSucceeded, log.SeverityInfo, e.attributes)
 }
 
 func (c *RetryCall) emitAttemptFailed(f *Failure) {
@@ -94,8 +76,8 @@ func (c *RetryCall) emitRetryScheduled(f *Failure, delay time.Duration, pushback
 			AttrRetryDelay.Float64(delay.Seconds()),
 			AttrPushback.Bool(pushback))
 	}
-	if c.writes(slog.LevelWarn) {
-		c.write(slog.LevelWarn, fmt.Sprintf("%s: Attempt %d/%d failed: %s. Retrying in %ss",
+	if c.retry.writes(c.ctx, slog.LevelWarn) {
+		c.retry.write(c.ctx, slog.LevelWarn, fmt.Sprintf("%s: Attempt %d/%d failed: %s. Retrying in %ss",
 			c.retry.name, f.Number, c.max, c.show(f), seconds(delay)),
 			slog.Int(string(AttrAttemptNumber), f.Number),
 			slog.Int(string(AttrAttemptMax), c.max),
@@ -125,8 +107,8 @@ func (c *RetryCall) emitEnd(e *RetryEnd, last *Failure) {
 				AttrOutcome.String(e.Outcome.String()),
 				AttrAttempts.Int(e.Attempts))
 		}
-		if c.writes(slog.LevelInfo) {
-			c.write(slog.LevelInfo, fmt.Sprintf("%s: Succeeded on attempt %d", c.retry.name, e.Attempts),
+		if c.retry.writes(c.ctx, slog.LevelInfo) {
+			c.retry.write(c.ctx, slog.LevelInfo, fmt.Sprintf("%s: Succeeded on attempt %d", c.retry.name, e.Attempts),
 				slog.Int(string(AttrAttempts), e.Attempts),
 				slog.String(string(AttrOutcome), e.Outcome.String()))
 		}
@@ -138,7 +120,7 @@ func (c *RetryCall) emitEnd(e *RetryEnd, last *Failure) {
 func (c *RetryCall) emitFailedEnd(e *RetryEnd, last *Failure) {
 	c.emitStopped(e, last)
 	level := c.level(e)
-	if !c.writes(level) {
+	if !c.retry.writes(c.ctx, level) {
 		return
 	}
 	why := e.Reason
@@ -152,7 +134,7 @@ func (c *RetryCall) emitFailedEnd(e *RetryEnd, last *Failure) {
 	if last != nil {
 		message += ": " + c.show(last)
 	}
-	c.write(level, message, c.attributes(e, last)...)
+	c.retry.write(c.ctx, level, message, c.attributes(e, last)...)
 }
 
 // emitStopped sends the event of a call that failed.
@@ -212,15 +194,4 @@ func (c *RetryCall) level(e *RetryEnd) slog.Level {
 	default:
 	}
 	return slog.LevelWarn
-}
-
-// writes reports whether a line of that level would be written.
-func (c *RetryCall) writes(level slog.Level) bool {
-	s := c.retry.settings
-	return s.lines && s.lineLogger().Enabled(c.ctx, level)
-}
-
-func (c *RetryCall) write(level slog.Level, message string, attributes ...slog.Attr) {
-	attributes = append(attributes, slog.String(string(AttrPolicyName), c.retry.name))
-	c.retry.settings.lineLogger().LogAttrs(c.ctx, level, message, attributes...)
 }

@@ -16,6 +16,35 @@ const (
 	MetricBudgetCapacity    = "resilience.budget.capacity"
 	MetricBudgetWithdrawals = "resilience.budget.withdrawals"
 	MetricBudgetRefunds     = "resilience.budget.refunds"
+
+	MetricBreakerCalls        = "resilience.breaker.calls"
+	MetricBreakerTransitions  = "resilience.breaker.transitions"
+	MetricBreakerState        = "resilience.breaker.state"
+	MetricBreakerFailureRatio = "resilience.breaker.failure_ratio"
+	MetricBreakerSlowRatio    = "resilience.breaker.slow_ratio"
+	MetricBulkheadCalls       = "resilience.bulkhead.calls"
+	MetricBulkheadWait        = "resilience.bulkhead.wait"
+	MetricBulkheadLimit       = "resilience.bulkhead.limit"
+	MetricBulkheadInflight    = "resilience.bulkhead.inflight"
+	MetricBulkheadQueued      = "resilience.bulkhead.queued"
+	MetricRateLimitCalls      = "resilience.ratelimit.calls"
+	MetricRateLimitWait       = "resilience.ratelimit.wait"
+	MetricRateLimitRate       = "resilience.ratelimit.rate"
+	MetricAdaptiveCalls       = "resilience.adaptive.calls"
+	MetricAdaptiveWait        = "resilience.adaptive.wait"
+	MetricAdaptiveRate        = "resilience.adaptive.rate"
+	MetricAdaptiveMeasured    = "resilience.adaptive.measured_rate"
+	MetricThrottleCalls       = "resilience.throttle.calls"
+	MetricThrottleRatio       = "resilience.throttle.rejection_ratio"
+	MetricDelaysFactor        = "resilience.delays.factor"
+	MetricDelaysFailureRatio  = "resilience.delays.failure_ratio"
+	MetricTimeoutCalls        = "resilience.timeout.calls"
+	MetricHedgeCalls          = "resilience.hedge.calls"
+	MetricHedgeCopies         = "resilience.hedge.copies"
+	MetricHedgeDelay          = "resilience.hedge.delay"
+	MetricFallbackCalls       = "resilience.fallback.calls"
+
+	MetricCompositionWarnings = "resilience.composition.warnings"
 )
 
 // Span events, and log events of the same names.
@@ -26,6 +55,18 @@ const (
 	EventRetrySucceeded   = "resilience.retry.succeeded"
 	EventRetryExhausted   = "resilience.retry.exhausted"
 	EventRetryStopped     = "resilience.retry.stopped"
+
+	EventCallRejected        = "resilience.call.rejected"
+	EventCallWaited          = "resilience.call.waited"
+	EventBreakerStateChanged = "resilience.breaker.state_changed"
+	EventTimeoutExceeded     = "resilience.timeout.exceeded"
+	EventHedgeSent           = "resilience.hedge.sent"
+	EventHedgeDenied         = "resilience.hedge.denied"
+	EventHedgeWon            = "resilience.hedge.won"
+	EventHedgePanicked       = "resilience.hedge.panicked"
+	EventFallbackUsed        = "resilience.fallback.used"
+	EventFallbackFailed      = "resilience.fallback.failed"
+	EventCompositionWarning  = "resilience.composition.warning"
 )
 
 // Attributes.
@@ -44,6 +85,24 @@ const (
 	AttrNested         = attribute.Key("resilience.retry.nested")
 	AttrBudgetName     = attribute.Key("resilience.budget.name")
 	AttrBudgetResult   = attribute.Key("resilience.budget.result")
+
+	AttrPolicyKind        = attribute.Key("resilience.policy.kind")
+	AttrResult            = attribute.Key("resilience.result")
+	AttrRejectionReason   = attribute.Key("resilience.rejection.reason")
+	AttrRetryAfter        = attribute.Key("resilience.rejection.retry_after")
+	AttrWait              = attribute.Key("resilience.wait")
+	AttrBreakerState      = attribute.Key("resilience.breaker.state")
+	AttrBreakerPrevious   = attribute.Key("resilience.breaker.previous_state")
+	AttrBreakerReason     = attribute.Key("resilience.breaker.reason")
+	AttrBreakerCalls      = attribute.Key("resilience.breaker.window.calls")
+	AttrBreakerFailures   = attribute.Key("resilience.breaker.window.failures")
+	AttrBreakerSlow       = attribute.Key("resilience.breaker.window.slow")
+	AttrBreakerOpenFor    = attribute.Key("resilience.breaker.open_for")
+	AttrTimeoutLimit      = attribute.Key("resilience.timeout.limit")
+	AttrHedgeCopy         = attribute.Key("resilience.hedge.copy")
+	AttrHedgeDelay        = attribute.Key("resilience.hedge.delay")
+	AttrCompositionReason = attribute.Key("resilience.composition.reason")
+	AttrCompositionDetail = attribute.Key("resilience.composition.detail")
 )
 
 // Other is the policy or budget name, or the error type, of what is beyond the number

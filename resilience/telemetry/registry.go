@@ -29,6 +29,7 @@ type registry struct {
 
 	retries names[retryCells]
 	budgets names[budgetCells]
+	guards  [numKinds]guardInstruments
 }
 
 // registries is the table of registries by provider. It holds them weakly, as tests make
@@ -123,6 +124,10 @@ func newRegistry(provider metric.MeterProvider) *registry {
 	refunds := counter(meter.Int64ObservableCounter(MetricBudgetRefunds, metric.WithUnit("{refund}"),
 		metric.WithDescription("Granted retries that were given back, as they were never sent.")))
 
+	observables := []metric.Observable{calls, attempts, tokens, capacity, withdrawals, refunds}
+	for kind := range numKinds {
+		observables = append(observables, r.guards[kind].makeInstruments(kind, meter)...)
+	}
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		for _, c := range r.retries.all() {
 			c.observe(o, calls, attempts)
@@ -130,8 +135,11 @@ func newRegistry(provider metric.MeterProvider) *registry {
 		for _, c := range r.budgets.all() {
 			c.observe(o, tokens, capacity, withdrawals, refunds)
 		}
+		for kind := range r.guards {
+			r.guards[kind].observe(o)
+		}
 		return nil
-	}, calls, attempts, tokens, capacity, withdrawals, refunds)
+	}, observables...)
 	if err != nil {
 		otel.Handle(err)
 	}

@@ -5,21 +5,16 @@ import (
 	"fmt"
 	"log/slog"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // Retry emits the signals of one retry policy. A nil *Retry emits nothing. It is safe
 // for use by several goroutines at once.
 type Retry struct {
-	name     string
-	settings *settings
+	emitter
 	registry *registry
 	cells    *retryCells
 	tracer   trace.Tracer // nil without WithSpans
-	logger   log.Logger   // nil without WithLogEvents
-	policy   attribute.KeyValue
 	events   eventCache
 }
 
@@ -30,12 +25,9 @@ func NewRetry(name string, opts ...Option) (*Retry, error) {
 	if err != nil || s.off {
 		return nil, err
 	}
-	r := &Retry{settings: s, registry: registryOf(s.meters())}
+	r := &Retry{emitter: newEmitter(s), registry: registryOf(s.meters())}
 	if s.spans {
 		r.tracer = s.tracers().Tracer(ScopeName, trace.WithInstrumentationVersion(Version))
-	}
-	if s.logEvents {
-		r.logger = s.loggers().Logger(ScopeName, log.WithInstrumentationVersion(Version))
 	}
 	return r.Named(name), nil
 }
@@ -47,14 +39,7 @@ func (r *Retry) Named(name string) *Retry {
 	}
 	name = CleanName(name) // unlike in New nobody has validated it
 	cells, own := r.registry.retries.get(name)
-	policy := AttrPolicyName.String(name)
-	if !own {
-		policy = AttrPolicyName.String(Other)
-	}
-	return &Retry{
-		name: name, settings: r.settings, registry: r.registry, cells: cells,
-		tracer: r.tracer, logger: r.logger, policy: policy,
-	}
+	return &Retry{emitter: r.named(name, own), registry: r.registry, cells: cells, tracer: r.tracer}
 }
 
 // Watches reports whether somebody wants to see more of a call under ctx than that it
@@ -97,13 +82,7 @@ func (r *Retry) Begin(ctx context.Context, maxAttempts int) (context.Context, Re
 
 // watch returns a call that emits its events under ctx.
 func (r *Retry) watch(ctx context.Context) RetryCall {
-	c := RetryCall{retry: r, ctx: ctx}
-	if r.settings.events != EventsNone {
-		if span := trace.SpanFromContext(ctx); span.IsRecording() {
-			c.recording = span
-		}
-	}
-	return c
+	return RetryCall{retry: r, ctx: ctx, recording: r.recording(ctx)}
 }
 
 // PollStopped tells of a polling that ended before what it waits for was done. Its
@@ -114,7 +93,7 @@ func (r *Retry) PollStopped(ctx context.Context, e *RetryEnd) {
 	}
 	c := r.watch(ctx)
 	c.emitStopped(e, nil)
-	if c.writes(slog.LevelWarn) {
-		c.write(slog.LevelWarn, fmt.Sprintf("%s: Not done after %d calls (%s)", r.name, e.Attempts, e.Reason), c.attributes(e, nil)...)
+	if r.writes(ctx, slog.LevelWarn) {
+		r.write(ctx, slog.LevelWarn, fmt.Sprintf("%s: Not done after %d calls (%s)", r.name, e.Attempts, e.Reason), c.attributes(e, nil)...)
 	}
 }

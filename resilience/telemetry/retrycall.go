@@ -184,17 +184,7 @@ func (c *RetryCall) fail(span trace.Span, f *Failure) {
 // show returns what may be shown of the failure's error.
 func (c *RetryCall) show(f *Failure) string {
 	if f.text == "" {
-		f.text = cut(c.errorText(f))
+		f.text = c.retry.show(f.Err, f.ErrorType)
 	}
 	return f.text
-}
-
-// errorText calls the user's function: one that panics must not fail a call.
-func (c *RetryCall) errorText(f *Failure) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = f.ErrorType
-		}
-	}()
-	return c.retry.settings.errorText(f.Err)
 }

@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 	"gopkg.in/yaml.v3"
 
 	"github.com/observable-go/toolkit/resilience"
@@ -189,13 +190,14 @@ func TestSignalsAreThoseOfTheRegistry(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	spans := tracetest.NewSpanRecorder()
 	logs := &logKeeper{}
+	tracers := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	options := []telemetry.Option{
 		telemetry.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
-		telemetry.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))),
+		telemetry.WithTracerProvider(tracers),
 		telemetry.WithLoggerProvider(sdklog.NewLoggerProvider(sdklog.WithProcessor(logs))),
 		telemetry.WithSpans(),
 	}
-	emitEverything(t, options)
+	emitEverything(t, tracers.Tracer("test"), options)
 
 	var rm metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(context.Background(), &rm))
@@ -219,10 +221,15 @@ func TestSignalsAreThoseOfTheRegistry(t *testing.T) {
 	outcomes := map[string]bool{}
 	for _, span := range spans.Ended() {
 		id := "span.resilience.call"
+		if span.Name() == "guards" { // the caller's own
+			id = ""
+		}
 		if strings.HasSuffix(span.Name(), " attempt") {
 			id = "span.resilience.attempt"
 		}
-		emitted = append(emitted, seen{id, span.Attributes()})
+		if id != "" {
+			emitted = append(emitted, seen{id, span.Attributes()})
+		}
 		for _, e := range span.Events() {
 			emitted = append(emitted, seen{"event." + e.Name, e.Attributes})
 		}
@@ -281,7 +288,7 @@ func points(data metricdata.Aggregation) (instrument string, sets []attribute.Se
 }
 
 // emitEverything makes calls that end in every outcome for every reason.
-func emitEverything(t *testing.T, options []telemetry.Option) {
+func emitEverything(t *testing.T, tracer trace.Tracer, options []telemetry.Option) {
 	t.Helper()
 	shared := budget.MustNew("budget", budget.WithBurst(1), budget.WithFloor(0), budget.WithRatio(0.000001), budget.WithTelemetry(options...))
 	policy := func(more ...retry.Option) *retry.Policy {
@@ -324,6 +331,42 @@ func emitEverything(t *testing.T, options []telemetry.Option) {
 	for range p.Attempts(ctx, &err) {
 		err = errTransient
 		break
+	}
+	ctx, span := tracer.Start(ctx, "guards")
+	defer span.End()
+	emitGuards(ctx, t, options)
+}
+
+// emitGuards tells of everything that guards tell of.
+func emitGuards(ctx context.Context, t *testing.T, options []telemetry.Option) {
+	t.Helper()
+	must := func(g *telemetry.Guard, err error) *telemetry.Guard {
+		require.NoError(t, err)
+		return g
+	}
+	breaker := must(telemetry.NewBreaker("guard", func() telemetry.BreakerLevel { return telemetry.BreakerLevel{State: "closed"} }, options...))
+	breaker.StateChanged(ctx, telemetry.BreakerChange{From: "closed", To: "open", Reason: "failure_ratio", Calls: 40, Failures: 21, OpenFor: time.Second})
+	breaker.Rejected(ctx, telemetry.Rejection{Reason: "open", RetryAfter: time.Second})
+	bulkhead := must(telemetry.NewBulkhead("guard", func() telemetry.BulkheadLevel { return telemetry.BulkheadLevel{} }, options...))
+	limit := must(telemetry.NewRateLimit("guard", func() telemetry.RateLevel { return telemetry.RateLevel{Rate: 1} }, options...))
+	adaptive := must(telemetry.NewAdaptive("guard", func() telemetry.AdaptiveLevel { return telemetry.AdaptiveLevel{Limited: true} }, options...))
+	for _, g := range []*telemetry.Guard{bulkhead, limit, adaptive} {
+		g.Rejected(ctx, telemetry.Rejection{Reason: "deadline"})
+		g.Waited(ctx, time.Second)
+	}
+	must(telemetry.NewThrottle("guard", func() float64 { return 0 }, options...))
+	must(telemetry.NewDelays("guard", func() telemetry.DelaysLevel { return telemetry.DelaysLevel{} }, options...))
+	must(telemetry.NewTimeout("guard", options...)).TimedOut(ctx, time.Second)
+	hedge := must(telemetry.NewHedge("guard", func() time.Duration { return 0 }, options...))
+	hedge.HedgeSent(ctx, 2, time.Second)
+	hedge.HedgeDenied(ctx)
+	hedge.HedgeWon(ctx, 2)
+	hedge.CopyPanicked(ctx, 2, "boom")
+	fallback := must(telemetry.NewFallback("guard", options...))
+	fallback.FallbackUsed(ctx, errTransient, "transient")
+	fallback.FallbackFailed(ctx, errTransient, "transient")
+	for _, reason := range telemetry.CompositionReasons() {
+		fallback.Warn(ctx, reason, "why")
 	}
 }
 

@@ -1,0 +1,129 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/log"
+)
+
+// A Guard emits the signals of one policy that admits, rejects, limits or replaces calls:
+// of anything but a retry. What is particular to a kind of guard stands in the file of
+// that kind. A nil *Guard emits nothing. It is safe for use by several goroutines at once.
+type Guard struct {
+	emitter
+	kind     guardKind
+	registry *registry
+	cells    *guardCells
+}
+
+// newGuard returns the signals of the guard of that name: nil if they are [Off]. levels
+// returns its levels in the order of the table, or is nil.
+func newGuard(kind guardKind, name string, levels func() []float64, opts []Option) (*Guard, error) {
+	s, err := apply(opts)
+	if err != nil || s.off {
+		return nil, err
+	}
+	r := registryOf(s.meters())
+	cells, own := r.guards[kind].names.get(name)
+	if own && levels != nil {
+		cells.levels.Store(&levels)
+	}
+	e := newEmitter(s)
+	return &Guard{emitter: e.named(name, own), kind: kind, registry: r, cells: cells}, nil
+}
+
+// Count counts one call.
+func (g *Guard) Count(r Result) {
+	if g == nil {
+		return
+	}
+	if c := g.cells.calls[r]; c != nil {
+		c.Add(1)
+	}
+}
+
+// A Rejection is why a guard rejected a call.
+type Rejection struct {
+	Reason string
+	// RetryAfter is when the callee may be called again, or 0 if nobody knows.
+	RetryAfter time.Duration
+}
+
+// Rejected counts a call that the guard rejected, and tells of it.
+func (g *Guard) Rejected(ctx context.Context, r Rejection) {
+	if g == nil {
+		return
+	}
+	g.Count(ResultRejected)
+	attributes := []attribute.KeyValue{AttrRejectionReason.String(r.Reason)}
+	message := "%s: Rejected by the %s (%s)"
+	if r.RetryAfter > 0 {
+		attributes = append(attributes, AttrRetryAfter.Float64(r.RetryAfter.Seconds()))
+		message += ". Not before " + seconds(r.RetryAfter) + "s"
+	}
+	g.tell(ctx, EventCallRejected, log.SeverityWarn, attributes...)
+	if g.writes(ctx, slog.LevelDebug) {
+		g.line(ctx, slog.LevelDebug, fmt.Sprintf(message, g.name, g.kindName(), r.Reason), attributes)
+	}
+}
+
+// Waited records the wait of a call that the guard let through after it.
+func (g *Guard) Waited(ctx context.Context, wait time.Duration) {
+	if g == nil {
+		return
+	}
+	if h := g.registry.guards[g.kind].wait; h != nil {
+		h.Record(ctx, wait.Seconds(), g.cells.wait...)
+	}
+	g.tell(ctx, EventCallWaited, log.SeverityInfo, AttrWait.Float64(wait.Seconds()))
+}
+
+// Warn tells of a composition of policies that is known to be wrong.
+func (g *Guard) Warn(ctx context.Context, reason, detail string) {
+	if g != nil {
+		g.warn(ctx, g.registry, reason, detail)
+	}
+}
+
+// Warn tells of a composition of policies that is known to be wrong.
+func (r *Retry) Warn(ctx context.Context, reason, detail string) {
+	if r != nil {
+		r.warn(ctx, r.registry, reason, detail)
+	}
+}
+
+func (e *emitter) warn(ctx context.Context, r *registry, reason, detail string) {
+	cells, _ := r.guards[kindComposition].names.get(e.policy.Value.AsString())
+	cells.event(kindComposition, reason)
+	attributes := []attribute.KeyValue{AttrCompositionReason.String(reason), AttrCompositionDetail.String(detail)}
+	e.emit(ctx, e.recording(ctx), EventCompositionWarning, log.SeverityWarn, append(attributes, e.policy)...)
+	if e.writes(ctx, slog.LevelWarn) {
+		e.line(ctx, slog.LevelWarn, fmt.Sprintf("%s: The composition of policies is wrong (%s): %s", e.name, reason, detail), attributes)
+	}
+}
+
+// kindName returns the kind as it stands in attributes.
+func (g *Guard) kindName() string { return guardTable[g.kind].name }
+
+// tell sends an event of the guard to the span under ctx and to the log.
+func (g *Guard) tell(ctx context.Context, name string, severity log.Severity, attributes ...attribute.KeyValue) {
+	span := g.recording(ctx)
+	if span == nil && !g.logs() {
+		return
+	}
+	g.emit(ctx, span, name, severity,
+		append([]attribute.KeyValue{g.policy, AttrPolicyKind.String(g.kindName())}, attributes...)...)
+}
+
+// line writes a line with the attributes of an event.
+func (e *emitter) line(ctx context.Context, level slog.Level, message string, attributes []attribute.KeyValue) {
+	converted := make([]slog.Attr, len(attributes), len(attributes)+1)
+	for i, kv := range attributes {
+		converted[i] = slog.Any(string(kv.Key), kv.Value.AsInterface())
+	}
+	e.write(ctx, level, message, converted...)
+}

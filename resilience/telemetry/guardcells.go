@@ -1,0 +1,138 @@
+package telemetry
+
+import (
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+)
+
+// guardCells are the counts of all guards of one kind and name under one meter
+// provider. Like those of retry policies they outlive the guards.
+type guardCells struct {
+	calls  [numResults]*counter // nil for a result that is none of the kind
+	events []counter
+	// levels returns the levels of the newest guard of the name, one for each series of
+	// the kind's table, in their order. NaN is none.
+	levels atomic.Pointer[func() []float64]
+
+	callOptions  [numResults][]metric.ObserveOption
+	eventOptions [][]metric.ObserveOption
+	levelOptions [][]metric.ObserveOption
+	wait         []metric.RecordOption
+}
+
+func newGuardCells(kind guardKind, name string) *guardCells {
+	table := &guardTable[kind]
+	policy := AttrPolicyName.String(name)
+	c := &guardCells{events: make([]counter, len(table.events.values)), wait: recordOption(policy)}
+	for _, r := range table.results {
+		c.calls[r] = new(counter)
+		c.callOptions[r] = observeOption(policy, AttrResult.String(r.String()))
+	}
+	for _, value := range table.events.values {
+		c.eventOptions = append(c.eventOptions, observeOption(policy, table.events.by.String(value)))
+	}
+	for _, l := range table.levels {
+		if len(l.values) == 0 {
+			c.levelOptions = append(c.levelOptions, observeOption(policy))
+		}
+		for _, value := range l.values {
+			c.levelOptions = append(c.levelOptions, observeOption(policy, l.by.String(value)))
+		}
+	}
+	return c
+}
+
+// guardInstruments are the instruments of one kind.
+type guardInstruments struct {
+	kind   guardKind
+	names  names[guardCells]
+	calls  metric.Int64Observable
+	events metric.Int64Observable
+	levels []func(o metric.Observer, level float64, options []metric.ObserveOption) // one a series
+	wait   metric.Float64Histogram
+}
+
+// makeInstruments makes the instruments of a kind, and returns those that its cells are
+// observed by.
+func (g *guardInstruments) makeInstruments(kind guardKind, meter metric.Meter) (observables []metric.Observable) {
+	table := &guardTable[kind]
+	g.kind = kind
+	g.names.make = func(name string) *guardCells { return newGuardCells(kind, name) }
+	counter := orElse[metric.Int64ObservableCounter](noop.Int64ObservableCounter{})
+	if table.calls != "" {
+		calls := counter(meter.Int64ObservableCounter(table.calls, metric.WithUnit("{call}"),
+			metric.WithDescription("Calls through a "+table.name+" by result.")))
+		g.calls = calls
+		observables = append(observables, calls)
+	}
+	if e := table.events; e.name != "" {
+		events := counter(meter.Int64ObservableCounter(e.name, metric.WithUnit(e.unit), metric.WithDescription(e.description)))
+		g.events = events
+		observables = append(observables, events)
+	}
+	for _, l := range table.levels {
+		observe, observable := l.instrument(meter)
+		for range max(len(l.values), 1) {
+			g.levels = append(g.levels, observe)
+		}
+		observables = append(observables, observable)
+	}
+	if table.wait != "" {
+		g.wait = orElse[metric.Float64Histogram](noop.Float64Histogram{})(meter.Float64Histogram(table.wait, metric.WithUnit("s"),
+			metric.WithDescription("Waits of calls that a "+table.name+" made wait and then let through."),
+			metric.WithExplicitBucketBoundaries(secondsOfCalls...)))
+	}
+	return observables
+}
+
+// instrument makes the instrument of a level.
+func (l *levelMetric) instrument(meter metric.Meter) (observe func(metric.Observer, float64, []metric.ObserveOption), _ metric.Observable) {
+	if l.sums {
+		sum := orElse[metric.Int64ObservableUpDownCounter](noop.Int64ObservableUpDownCounter{})(meter.Int64ObservableUpDownCounter(
+			l.name, metric.WithUnit(l.unit), metric.WithDescription(l.description)))
+		return func(o metric.Observer, level float64, options []metric.ObserveOption) {
+			o.ObserveInt64(sum, int64(level), options...)
+		}, sum
+	}
+	gauge := orElse[metric.Float64ObservableGauge](noop.Float64ObservableGauge{})(meter.Float64ObservableGauge(
+		l.name, metric.WithUnit(l.unit), metric.WithDescription(l.description)))
+	return func(o metric.Observer, level float64, options []metric.ObserveOption) {
+		o.ObserveFloat64(gauge, level, options...)
+	}, gauge
+}
+
+// observe reports the counts and levels of all guards of the kind.
+func (g *guardInstruments) observe(o metric.Observer) {
+	for _, c := range g.names.all() {
+		for r, count := range c.calls {
+			if count != nil {
+				o.ObserveInt64(g.calls, count.Value(), c.callOptions[r]...)
+			}
+		}
+		for i := range c.events {
+			if n := c.events[i].Value(); n > 0 || g.kind != kindComposition { // a warning that never was is no series
+				o.ObserveInt64(g.events, n, c.eventOptions[i]...)
+			}
+		}
+		levels := c.levels.Load()
+		if levels == nil {
+			continue
+		}
+		for i, level := range (*levels)() {
+			if !math.IsNaN(level) && !math.IsInf(level, 0) {
+				g.levels[i](o, level, c.levelOptions[i])
+			}
+		}
+	}
+}
+
+// event counts an event of the kind by the value of its attribute.
+func (c *guardCells) event(kind guardKind, value string) {
+	if i := slices.Index(guardTable[kind].events.values, value); i >= 0 {
+		c.events[i].Add(1)
+	}
+}

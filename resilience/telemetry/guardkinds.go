@@ -1,0 +1,199 @@
+package telemetry
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// A guardKind is what all guards of one kind emit as metrics: the table of this file.
+type guardKind uint8
+
+const (
+	kindBreaker guardKind = iota
+	kindBulkhead
+	kindRateLimit
+	kindAdaptive
+	kindThrottle
+	kindDelays
+	kindTimeout
+	kindHedge
+	kindFallback
+	kindComposition // no guard, but counted as one
+
+	numKinds
+)
+
+// A Result says what a guard did with a call, or what came of it.
+type Result uint8
+
+const (
+	// ResultSuccess: the call counts in favour of the callee.
+	ResultSuccess Result = iota
+	// ResultFailure: the call counts against the callee.
+	ResultFailure
+	// ResultIgnored: the call says nothing about the callee.
+	ResultIgnored
+	// ResultAdmitted: the guard let the call through.
+	ResultAdmitted
+	// ResultRejected: the guard rejected the call.
+	ResultRejected
+	// ResultCanceled: the caller's context ended while the guard made the call wait.
+	ResultCanceled
+	// ResultCompleted: the operation returned in time.
+	ResultCompleted
+	// ResultTimedOut: the operation failed after its time had passed.
+	ResultTimedOut
+	// ResultPrimary: the result is that of the operation's first copy.
+	ResultPrimary
+	// ResultHedge: the result is that of a later copy.
+	ResultHedge
+	// ResultFallback: the result is that of the alternative.
+	ResultFallback
+	// ResultPassed: the operation's failure was handed on.
+	ResultPassed
+	// ResultFailed: everything that was tried failed.
+	ResultFailed
+	// ResultPanic: the operation panicked or left its goroutine.
+	ResultPanic
+
+	numResults
+)
+
+var resultNames = [numResults]string{
+	ResultSuccess:   "success",
+	ResultFailure:   "failure",
+	ResultIgnored:   "ignored",
+	ResultAdmitted:  "admitted",
+	ResultRejected:  "rejected",
+	ResultCanceled:  "canceled",
+	ResultCompleted: "completed",
+	ResultTimedOut:  "timed_out",
+	ResultPrimary:   "primary",
+	ResultHedge:     "hedge",
+	ResultFallback:  "fallback",
+	ResultPassed:    "passed",
+	ResultFailed:    "failed",
+	ResultPanic:     "panic",
+}
+
+// String returns the result as it stands in attributes.
+func (r Result) String() string {
+	if r < numResults {
+		return resultNames[r]
+	}
+	return Other
+}
+
+// guardMetrics is a row of the table.
+type guardMetrics struct {
+	name string // of the kind, as in attributes
+	// results are what resilience.<kind>.calls tells apart.
+	calls   string // the name of that metric, or "" if calls are not counted
+	results []Result
+	// events are counted besides.
+	events eventMetric
+	// levels are read whenever metrics are collected.
+	levels []levelMetric
+	wait   string // the name of the histogram of waits, or "" if the kind makes no call wait
+}
+
+// An eventMetric is a counter of what is no call, with a series for each value of an
+// attribute.
+type eventMetric struct {
+	name, unit, description string
+	by                      attribute.Key
+	values                  []string
+}
+
+// A levelMetric is a gauge, or an up-down counter where the sum over several is meant to
+// make sense. It has a series for each value of an attribute, or a single one.
+type levelMetric struct {
+	name, unit, description string
+	sums                    bool
+	by                      attribute.Key
+	values                  []string
+}
+
+// Positions in eventMetric.values of the hedge.
+const (
+	copySent = iota
+	copyDenied
+)
+
+var breakerStates = []string{"closed", "open", "half_open", "forced_open", "disabled"}
+
+var guardTable = [numKinds]guardMetrics{
+	kindBreaker: {
+		name: "breaker", calls: MetricBreakerCalls,
+		results: []Result{ResultSuccess, ResultFailure, ResultIgnored, ResultRejected},
+		events: eventMetric{
+			MetricBreakerTransitions, "{transition}", "Changes of a breaker's state by the state that it came to.",
+			AttrBreakerState, breakerStates,
+		},
+		levels: []levelMetric{
+			{MetricBreakerState, "{breaker}", "1 for the state that the breaker is in, 0 for the others.", true, AttrBreakerState, breakerStates},
+			{MetricBreakerFailureRatio, "1", "Share of failures among the calls of the breaker's window.", false, "", nil},
+			{MetricBreakerSlowRatio, "1", "Share of slow calls among the calls of the breaker's window.", false, "", nil},
+		},
+	},
+	kindBulkhead: {
+		name: "bulkhead", calls: MetricBulkheadCalls, results: admission, wait: MetricBulkheadWait,
+		levels: []levelMetric{
+			{MetricBulkheadLimit, "{call}", "Calls that the bulkhead lets run at a time.", true, "", nil},
+			{MetricBulkheadInflight, "{call}", "Calls that run.", true, "", nil},
+			{MetricBulkheadQueued, "{call}", "Calls that wait in the bulkhead's queue.", true, "", nil},
+		},
+	},
+	kindRateLimit: {
+		name: "ratelimit", calls: MetricRateLimitCalls, results: admission, wait: MetricRateLimitWait,
+		levels: []levelMetric{{MetricRateLimitRate, "{call}/s", "Calls that the limit allows in the long run.", false, "", nil}},
+	},
+	kindAdaptive: {
+		name: "adaptive", calls: MetricAdaptiveCalls, results: admission, wait: MetricAdaptiveWait,
+		levels: []levelMetric{
+			{MetricAdaptiveRate, "{call}/s", "Calls that the adaptive limit allows, while there is one.", false, "", nil},
+			{MetricAdaptiveMeasured, "{call}/s", "Calls that were sent, smoothed.", false, "", nil},
+		},
+	},
+	kindThrottle: {
+		name: "throttle", calls: MetricThrottleCalls, results: []Result{ResultAdmitted, ResultRejected},
+		levels: []levelMetric{{MetricThrottleRatio, "1", "Probability with which the throttle rejects a call.", false, "", nil}},
+	},
+	kindDelays: {
+		name: "delays",
+		levels: []levelMetric{
+			{MetricDelaysFactor, "1", "Factor by which the delays before retries are stretched.", false, "", nil},
+			{MetricDelaysFailureRatio, "1", "Estimate of the share of attempts that fail.", false, "", nil},
+		},
+	},
+	kindTimeout: {
+		name: "timeout", calls: MetricTimeoutCalls, results: []Result{ResultCompleted, ResultTimedOut, ResultPanic},
+	},
+	kindHedge: {
+		name: "hedge", calls: MetricHedgeCalls,
+		results: []Result{ResultPrimary, ResultHedge, ResultFailed, ResultCanceled, ResultPanic},
+		events: eventMetric{
+			MetricHedgeCopies, "{copy}", "Copies beyond the first that were due.",
+			AttrResult, []string{copySent: "sent", copyDenied: "denied"},
+		},
+		levels: []levelMetric{{MetricHedgeDelay, "s", "Delay before the next copy is sent.", false, "", nil}},
+	},
+	kindFallback: {
+		name: "fallback", calls: MetricFallbackCalls,
+		results: []Result{ResultPrimary, ResultPassed, ResultFallback, ResultFailed, ResultPanic},
+	},
+	kindComposition: {
+		name: "composition",
+		events: eventMetric{
+			MetricCompositionWarnings, "{warning}", "Compositions of policies that are known to be wrong, once each.",
+			AttrCompositionReason, CompositionReasons(),
+		},
+	},
+}
+
+var admission = []Result{ResultAdmitted, ResultRejected, ResultCanceled}
+
+// CompositionReasons returns why a composition of policies may be wrong: the values of
+// resilience.composition.reason.
+func CompositionReasons() []string {
+	return []string{"nested_retries", "breaker_outside_retry", "timeout_too_short"}
+}
