@@ -58,6 +58,7 @@ var rooms = []room{
 
 	{path: "resilience/retry", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/budget", floor: 1, never: slices.Concat(network, chance), may: floor0},
+	{path: "resilience/breaker", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/timeout", floor: 1, never: slices.Concat(network, chance), may: floor0},
 
 	{path: "internal/signaltest", floor: kit},
@@ -166,6 +167,8 @@ func TestCheckImports(t *testing.T) {
 		"budget, testify":         {"resilience/budget", `_ "github.com/stretchr/testify/require"`, "must not import github.com/stretchr/testify/require"},
 		"tests only":              {"internal/house", `"fmt"`, "it consists of tests only"},
 		"kit":                     {"internal/signaltest", `"github.com/stretchr/testify/require"`, ""},
+		"guard, another guard":    {"resilience/breaker", `"` + modulePath + `/resilience/bulkhead"`, "must not import " + modulePath + "/resilience/bulkhead"},
+		"guard, kit":              {"resilience/breaker", `"` + modulePath + `/internal/signaltest"`, "must not import " + modulePath + "/internal/signaltest"},
 		"window, contexts":        {"internal/window", `"context"`, "must not import context"},
 		"new package":             {"resilience/memo", `"fmt"`, "add a row to rooms in internal/house/rooms_test.go"},
 		"new internal package":    {"internal/helper", `"fmt"`, "package internal/helper is not in the table"},

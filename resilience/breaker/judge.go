@@ -1,0 +1,43 @@
+package breaker
+
+import (
+	"context"
+
+	"github.com/observable-go/toolkit/resilience"
+	"github.com/observable-go/toolkit/resilience/telemetry"
+)
+
+var isCanceled = resilience.MatchIs(context.Canceled)
+
+// judge returns what the error of a call says about the callee.
+func (b *Breaker) judge(ctx context.Context, err error) telemetry.Result {
+	if err == nil {
+		return telemetry.ResultSuccess
+	}
+	ended := ctx.Err()
+	if isCanceled(ended) {
+		return telemetry.ResultIgnored // the caller has gone, whatever came of it
+	}
+	for _, match := range b.ignored {
+		if match(err) {
+			return telemetry.ResultIgnored
+		}
+	}
+	rules := b.rules
+	if ended != nil {
+		// The time was over. Unless somebody has an opinion on the error itself, it is a
+		// timeout, whatever the operation calls it.
+		rules.WithoutKnown, rules.Unknown = true, resilience.ClassRetryable
+	}
+	switch rules.Classify(err) {
+	case resilience.ClassRefused:
+		return telemetry.ResultIgnored
+	case resilience.ClassPermanent:
+		if isCanceled(err) {
+			return telemetry.ResultIgnored // something cancelled the operation from within
+		}
+		return telemetry.ResultSuccess
+	default:
+		return telemetry.ResultFailure
+	}
+}
