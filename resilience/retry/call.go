@@ -104,6 +104,7 @@ func (c *call) next(err error) bool {
 	if err == nil {
 		c.endTimeout()
 		c.running = false
+		c.policy.observeSuccess()
 		c.tel.AttemptSucceeded(c.attempts)
 		outcome := telemetry.OutcomeSuccess
 		if c.attempts > 1 {
@@ -159,6 +160,10 @@ func (c *call) failed(err error) resilience.Class {
 		if class = knowing.Classify(err); class == resilience.ClassRetryable {
 			errorType = "timeout"
 		}
+	}
+	if b := c.policy.shared.learns; b != nil && !is(c.ctx.Err(), context.Canceled) {
+		_, pushback := resilience.Pushback(err)
+		b.Observe(class, pushback)
 	}
 	c.last = telemetry.Failure{Number: c.attempts, Err: err, ErrorType: errorType}
 	c.history.add(Failure{Attempt: c.attempts, Err: err})

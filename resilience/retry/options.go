@@ -72,6 +72,10 @@ func WithMaxPushback(d time.Duration) Option {
 
 // WithBackoff takes delays from b in place of the exponential backoff of the Config,
 // also after an Update. The bounds are those of b; a negative delay counts as 0.
+//
+// A b with a method Observe(resilience.Class, bool) is told of every attempt: its class,
+// resilience.ClassUnknown for a success, and whether the callee said when to come back.
+// Attempts that the caller cancelled are left out. Delays of package adaptive learn by it.
 func WithBackoff(b backoff.Backoff) Option {
 	return func(s *settings) error {
 		s.backoff = b

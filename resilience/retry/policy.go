@@ -35,6 +35,7 @@ type shared struct {
 	rules   atomic.Pointer[rules]
 	classes resilience.Rules
 	backoff backoff.Backoff   // in place of that of the config, or nil
+	learns  observer          // the backoff, if it wants to be told of attempts, or nil
 	budget  resilience.Budget // nil: no cap
 	onRetry func(context.Context, Retry)
 	clock   clock.Clock
@@ -42,6 +43,11 @@ type shared struct {
 
 	named      policies // by name
 	operations policies // of a Client, by operation: saves it making the full name
+}
+
+// An observer is a backoff that learns from attempts.
+type observer interface {
+	Observe(class resilience.Class, pushback bool)
 }
 
 // rules is a Config made ready for use. They are never changed: an Update replaces
@@ -76,6 +82,7 @@ func New(name string, opts ...Option) (*Policy, error) {
 	p := &Policy{name: name, shared: &shared{
 		classes: s.classes, backoff: s.backoff, budget: s.budget, onRetry: s.onRetry, clock: s.clock,
 	}}
+	p.shared.learns, _ = s.backoff.(observer)
 	if err := p.Update(s.config); err != nil {
 		return nil, err
 	}

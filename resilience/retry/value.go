@@ -1,6 +1,10 @@
 package retry
 
-import "context"
+import (
+	"context"
+
+	"github.com/observable-go/toolkit/resilience"
+)
 
 // DoValue runs op under p and returns the value of its last attempt, beside an error
 // too. The errors are those of [Policy.Do].
@@ -26,6 +30,7 @@ func DoValue[T any](ctx context.Context, p *Policy, op func(context.Context) (T,
 	if err != nil {
 		return run(ctx, p, rules, op, value, err)
 	}
+	p.observeSuccess()
 	p.tel.SucceededAtOnce()
 	return value, nil
 }
@@ -72,6 +77,13 @@ func (p *Policy) light(ctx context.Context, r *rules) bool {
 func (p *Policy) deposit() {
 	if b := p.shared.budget; b != nil {
 		b.Deposit()
+	}
+}
+
+// observeSuccess tells a backoff that learns of an attempt that succeeded.
+func (p *Policy) observeSuccess() {
+	if b := p.shared.learns; b != nil {
+		b.Observe(resilience.ClassUnknown, false)
 	}
 }
 
