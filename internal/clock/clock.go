@@ -43,6 +43,15 @@ func Since(c Clock, t time.Time) time.Duration {
 	return time.Since(t)
 }
 
+// Until returns the time that is left on c until t. On the real clock it reads the
+// monotonic clock alone if t was made from that.
+func Until(c Clock, t time.Time) time.Duration {
+	if c != nil {
+		return t.Sub(c.Now())
+	}
+	return time.Until(t)
+}
+
 // Random returns a number drawn uniformly from [0, 1).
 func Random(c Clock) float64 {
 	if c != nil {

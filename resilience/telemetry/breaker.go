@@ -46,7 +46,7 @@ func (g *Guard) StateChanged(ctx context.Context, c BreakerChange) {
 	if g == nil {
 		return
 	}
-	g.cells.event(kindBreaker, c.To)
+	g.cells.event(c.To)
 	attributes := []attribute.KeyValue{
 		AttrBreakerPrevious.String(c.From),
 		AttrBreakerState.String(c.To),

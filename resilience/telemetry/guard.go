@@ -98,7 +98,7 @@ func (r *Retry) Warn(ctx context.Context, reason, detail string) {
 
 func (e *emitter) warn(ctx context.Context, r *registry, reason, detail string) {
 	cells, _ := r.guards[kindComposition].names.get(e.policy.Value.AsString())
-	cells.event(kindComposition, reason)
+	cells.event(reason)
 	attributes := []attribute.KeyValue{AttrCompositionReason.String(reason), AttrCompositionDetail.String(detail)}
 	e.emit(ctx, e.recording(ctx), EventCompositionWarning, log.SeverityWarn, append(attributes, e.policy)...)
 	if e.writes(ctx, slog.LevelWarn) {

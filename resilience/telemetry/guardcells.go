@@ -12,6 +12,7 @@ import (
 // guardCells are the counts of all guards of one kind and name under one meter
 // provider. Like those of retry policies they outlive the guards.
 type guardCells struct {
+	kind   guardKind
 	calls  [numResults]*counter // nil for a result that is none of the kind
 	events []counter
 	// levels returns the levels of the newest guard of the name, one for each series of
@@ -27,7 +28,7 @@ type guardCells struct {
 func newGuardCells(kind guardKind, name string) *guardCells {
 	table := &guardTable[kind]
 	policy := AttrPolicyName.String(name)
-	c := &guardCells{events: make([]counter, len(table.events.values)), wait: recordOption(policy)}
+	c := &guardCells{kind: kind, events: make([]counter, len(table.events.values)), wait: recordOption(policy)}
 	for _, r := range table.results {
 		c.calls[r] = new(counter)
 		c.callOptions[r] = observeOption(policy, AttrResult.String(r.String()))
@@ -130,9 +131,10 @@ func (g *guardInstruments) observe(o metric.Observer) {
 	}
 }
 
-// event counts an event of the kind by the value of its attribute.
-func (c *guardCells) event(kind guardKind, value string) {
-	if i := slices.Index(guardTable[kind].events.values, value); i >= 0 {
+// event counts an event by the value of its attribute. What the kind does not know counts
+// nowhere.
+func (c *guardCells) event(value string) {
+	if i := slices.Index(guardTable[c.kind].events.values, value); i >= 0 {
 		c.events[i].Add(1)
 	}
 }

@@ -1,8 +1,6 @@
 package telemetry
 
-import (
-	"go.opentelemetry.io/otel/attribute"
-)
+import "go.opentelemetry.io/otel/attribute"
 
 // A guardKind is what all guards of one kind emit as metrics: the table of this file.
 type guardKind uint8
@@ -113,10 +111,10 @@ type levelMetric struct {
 	values                  []string
 }
 
-// Positions in eventMetric.values of the hedge.
+// Values of the events of a hedge.
 const (
-	copySent = iota
-	copyDenied
+	copySent   = "sent"
+	copyDenied = "denied"
 )
 
 var breakerStates = []string{"closed", "open", "half_open", "forced_open", "disabled"}
@@ -173,7 +171,7 @@ var guardTable = [numKinds]guardMetrics{
 		results: []Result{ResultPrimary, ResultHedge, ResultFailed, ResultCanceled, ResultPanic},
 		events: eventMetric{
 			MetricHedgeCopies, "{copy}", "Copies beyond the first that were due.",
-			AttrResult, []string{copySent: "sent", copyDenied: "denied"},
+			AttrResult, []string{copySent, copyDenied},
 		},
 		levels: []levelMetric{{MetricHedgeDelay, "s", "Delay before the next copy is sent.", false, "", nil}},
 	},
@@ -185,15 +183,9 @@ var guardTable = [numKinds]guardMetrics{
 		name: "composition",
 		events: eventMetric{
 			MetricCompositionWarnings, "{warning}", "Compositions of policies that are known to be wrong, once each.",
-			AttrCompositionReason, CompositionReasons(),
+			AttrCompositionReason, []string{"nested_retries", "breaker_outside_retry", "timeout_too_short"}, // of package resilience
 		},
 	},
 }
 
 var admission = []Result{ResultAdmitted, ResultRejected, ResultCanceled}
-
-// CompositionReasons returns why a composition of policies may be wrong: the values of
-// resilience.composition.reason.
-func CompositionReasons() []string {
-	return []string{"nested_retries", "breaker_outside_retry", "timeout_too_short"}
-}

@@ -9,12 +9,17 @@ import (
 	"go.opentelemetry.io/otel/log"
 )
 
+// NewHedge returns the signals of a hedge. The level is the delay in force.
+func NewHedge(name string, level func() time.Duration, opts ...Option) (*Guard, error) {
+	return newGuard(kindHedge, name, func() []float64 { return []float64{level().Seconds()} }, opts)
+}
+
 // HedgeSent counts a copy beyond the first that is sent after that delay, and tells of it.
 func (g *Guard) HedgeSent(ctx context.Context, number int, delay time.Duration) {
 	if g == nil {
 		return
 	}
-	g.cells.events[copySent].Add(1)
+	g.cells.event(copySent)
 	g.tell(ctx, EventHedgeSent, log.SeverityInfo, AttrHedgeCopy.Int(number), AttrHedgeDelay.Float64(delay.Seconds()))
 }
 
@@ -23,7 +28,7 @@ func (g *Guard) HedgeDenied(ctx context.Context) {
 	if g == nil {
 		return
 	}
-	g.cells.events[copyDenied].Add(1)
+	g.cells.event(copyDenied)
 	g.tell(ctx, EventHedgeDenied, log.SeverityWarn)
 }
 

@@ -1,9 +1,6 @@
 package telemetry
 
-import (
-	"math"
-	"time"
-)
+import "math"
 
 // A BulkheadLevel is what a bulkhead holds, in calls.
 type BulkheadLevel struct{ Limit, Inflight, Queued int }
@@ -58,9 +55,4 @@ func NewDelays(name string, level func() DelaysLevel, opts ...Option) (*Guard, e
 		l := level()
 		return []float64{l.Factor, l.FailureRatio}
 	}, opts)
-}
-
-// NewHedge returns the signals of a hedge. The level is the delay in force.
-func NewHedge(name string, level func() time.Duration, opts ...Option) (*Guard, error) {
-	return newGuard(kindHedge, name, func() []float64 { return []float64{level().Seconds()} }, opts)
 }

@@ -365,7 +365,7 @@ func emitGuards(ctx context.Context, t *testing.T, options []telemetry.Option) {
 	fallback := must(telemetry.NewFallback("guard", options...))
 	fallback.FallbackUsed(ctx, errTransient, "transient")
 	fallback.FallbackFailed(ctx, errTransient, "transient")
-	for _, reason := range telemetry.CompositionReasons() {
+	for _, reason := range []string{resilience.NestedRetries, resilience.BreakerOutsideRetry, resilience.TimeoutTooShort} {
 		fallback.Warn(ctx, reason, "why")
 	}
 }

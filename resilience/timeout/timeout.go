@@ -127,7 +127,7 @@ func DoValue[T any](ctx context.Context, t *Timeout, op func(context.Context) (T
 // idle reports whether the context ends no later than the timeout would end it.
 func (t *Timeout) idle(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && deadline.Sub(clock.Now(t.clock)) <= t.limit
+	return ctx.Err() != nil || ok && clock.Until(t.clock, deadline) <= t.limit
 }
 
 // Name returns the name under which telemetry shows the timeout.
