@@ -59,6 +59,7 @@ var rooms = []room{
 	{path: "resilience/retry", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/budget", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/breaker", floor: 1, never: slices.Concat(network, chance), may: floor0},
+	{path: "resilience/bulkhead", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/timeout", floor: 1, never: slices.Concat(network, chance), may: floor0},
 
 	{path: "internal/signaltest", floor: kit},
