@@ -1,0 +1,109 @@
+package hedge_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/observable-go/toolkit/resilience"
+	"github.com/observable-go/toolkit/resilience/hedge"
+)
+
+// What a budget granted for a copy that is not wanted any more goes back.
+func TestRefund(t *testing.T) {
+	t.Parallel()
+	for _, ends := range []string{"the first copy", "the caller's context"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSignals()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			budget := &fakeBudget{grants: 1, onWithdraw: func() {
+				if ends == "the first copy" {
+					time.Sleep(second)
+					return
+				}
+				cancel()
+			}}
+			var calls atomic.Int32
+			h := hedge.MustNew("h", s.option(), hedge.WithDelay(second), hedge.WithSharedBudget(budget))
+			_, err := hedge.DoValue(ctx, h, func(context.Context) (int, error) {
+				calls.Add(1)
+				time.Sleep(3 * second / 2)
+				return 1, nil
+			}, nil)
+			assert.Equal(t, ends == "the first copy", err == nil)
+			assert.EqualValues(t, 1, calls.Load())
+			assert.EqualValues(t, 1, budget.refunds.Load())
+			assert.Zero(t, s.counts(t)["copy sent"])
+			assert.Zero(t, budget.deposits.Load(), "the budget is shared with a retry, which deposits")
+			time.Sleep(second)
+		})
+	}
+}
+
+// So does what was granted while a later copy decided and another ran on.
+func TestRefundAmongThree(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSignals()
+		budget := &fakeBudget{grants: 2}
+		budget.onWithdraw = func() {
+			if budget.withdrawn.Load() == 1 {
+				time.Sleep(second)
+			}
+		}
+		h := hedge.MustNew("h", s.option(), hedge.WithDelay(second), hedge.WithMaxCopies(3), hedge.WithBudget(budget))
+		_, err := hedge.DoValue(t.Context(), h, func(ctx context.Context) (int, error) {
+			if resilience.AttemptFrom(ctx) == nil {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			}
+			time.Sleep(3 * second / 2)
+			return 2, nil
+		}, nil)
+		assert.NoError(t, err)
+		assert.EqualValues(t, 1, budget.refunds.Load())
+		assert.Equal(t, map[string]int{"hedge": 1, "copy sent": 1}, s.counts(t))
+	})
+}
+
+// A budget that panics ends the copies that run, and nothing of theirs is lost.
+func TestBudgetThatPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		budget := &fakeBudget{onWithdraw: func() { panic("budget") }}
+		h := hedge.MustNew("h", hedge.WithDelay(second), hedge.WithBudget(budget))
+		lost := make(chan error, 1)
+		assert.PanicsWithValue(t, "budget", func() {
+			_, _ = hedge.DoValue(t.Context(), h, func(ctx context.Context) (error, error) {
+				<-ctx.Done()
+				return context.Cause(ctx), nil
+			}, func(cause error) { lost <- cause })
+		})
+		assert.Equal(t, hedge.ErrLost, <-lost)
+	})
+}
+
+// Who deposits: a hedge that stands alone, once a call and not for repetitions.
+func TestDeposits(t *testing.T) {
+	t.Parallel()
+	op := func(context.Context) (int, error) { return 0, errors.New("failed") }
+	repeated := resilience.WithAttempt(t.Context(), resilience.Attempt{Number: 2})
+	alone, shared := &fakeBudget{}, &fakeBudget{}
+	for _, h := range []*hedge.Hedge{
+		hedge.MustNew("h", hedge.WithBudget(alone)), hedge.MustNew("h", hedge.WithSharedBudget(shared)),
+		hedge.MustNew("h", hedge.WithBudget(nil)), hedge.MustNew("h"),
+	} {
+		for range 3 {
+			_, _ = hedge.DoValue(t.Context(), h, op, nil)
+			_, _ = hedge.DoValue(repeated, h, op, nil)
+		}
+	}
+	assert.EqualValues(t, 3, alone.deposits.Load())
+	assert.Zero(t, shared.deposits.Load())
+}

@@ -1,0 +1,90 @@
+package hedge_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/observable-go/toolkit/resilience"
+	"github.com/observable-go/toolkit/resilience/hedge"
+	"github.com/observable-go/toolkit/resilience/telemetry"
+)
+
+// A panic of any copy that runs comes up unchanged, and ends the others.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	for _, number := range []int{1, 2} {
+		for _, value := range []any{"text", errPlain, &way{}, 7} {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSignals()
+				h := hedge.MustNew("h", s.option(), hedge.WithDelay(second))
+				var other context.Context
+				assert.PanicsWithValue(t, value, func() {
+					_, _ = hedge.DoValue(t.Context(), h, func(ctx context.Context) (int, error) {
+						if a := resilience.AttemptFrom(ctx); (a != nil) == (number == 2) {
+							time.Sleep(2 * second)
+							panic(value)
+						}
+						other = ctx
+						<-ctx.Done()
+						return 0, ctx.Err()
+					}, nil)
+				})
+				synctest.Wait()
+				assert.ErrorIs(t, context.Cause(other), hedge.ErrLost)
+				assert.Equal(t, map[string]int{"panic": 1, "copy sent": 1}, s.counts(t))
+			})
+		}
+	}
+	s := newSignals()
+	ctx := resilience.NoRetry(t.Context())
+	assert.PanicsWithValue(t, "once", func() {
+		_, _ = hedge.DoValue(ctx, hedge.MustNew("h", s.option()), func(context.Context) (int, error) { panic("once") }, nil)
+	})
+	assert.Equal(t, map[string]int{"panic": 1}, s.counts(t))
+}
+
+// A nil panic and the panic of a classifier are panics too, and a Goexit is an error.
+func TestWhatElseEndsACopy(t *testing.T) {
+	t.Parallel()
+	h := hedge.MustNew("h", hedge.WithTelemetry(telemetry.Off()))
+	func() {
+		defer func() { assert.IsType(t, &runtime.PanicNilError{}, recover()) }()
+		_, _ = hedge.DoValue(t.Context(), h, func(context.Context) (int, error) { panic(nil) }, nil) //nolint:govet // the point
+	}()
+	asks := hedge.MustNew("h", hedge.WithTelemetry(telemetry.Off()), hedge.WithClassifier(func(error) resilience.Class { panic("asked") }))
+	assert.PanicsWithValue(t, "asked", func() {
+		_, _ = hedge.DoValue(t.Context(), asks, func(context.Context) (int, error) { return 0, errPlain }, nil)
+	})
+	_, err := hedge.DoValue(t.Context(), h, func(context.Context) (int, error) { runtime.Goexit(); return 1, nil }, nil)
+	require.EqualError(t, err, "hedge: the operation called runtime.Goexit")
+}
+
+// A discard that panics or leaves its goroutine harms nobody, and is not called again.
+func TestDiscardThatPanics(t *testing.T) {
+	t.Parallel()
+	for _, discard := range []func(){func() { panic("discard") }, runtime.Goexit} {
+		synctest.Test(t, func(t *testing.T) {
+			s, discarded := newSignals(), 0
+			h := hedge.MustNew("h", s.option(), hedge.WithDelay(second))
+			s.span(t.Context(), func(ctx context.Context) {
+				value, err := hedge.DoValue(ctx, h, func(ctx context.Context) (int, error) {
+					if resilience.AttemptFrom(ctx) == nil {
+						time.Sleep(5 * second)
+					}
+					return 1, nil
+				}, func(int) { discarded++; discard() })
+				assert.NoError(t, err)
+				assert.Equal(t, 1, value)
+				time.Sleep(10 * second)
+				synctest.Wait()
+			})
+			assert.Equal(t, 1, discarded)
+		})
+	}
+}
