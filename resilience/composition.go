@@ -19,8 +19,8 @@ type Part interface {
 // A Description says what a policy does to the operation, as far as the order of a
 // composition depends on it. Times are 0 where there are none.
 type Description struct {
-	// Kind is "retry", "breaker", "bulkhead", "ratelimit", "adaptive", "throttle" or
-	// "timeout", and Name is the policy's own.
+	// Kind is "retry", "breaker", "bulkhead", "ratelimit", "adaptive", "throttle",
+	// "timeout" or "stack", and Name is the policy's own.
 	Kind, Name string
 	// Repeats: the policy may call the operation several times.
 	Repeats bool

@@ -44,7 +44,7 @@ var (
 		"go.opentelemetry.io/otel/metric/noop",
 		"go.opentelemetry.io/otel/trace",
 	}
-	floor0 = []string{"internal/clock", "internal/window", "resilience", "resilience/backoff", "resilience/telemetry"}
+	floor0 = []string{"internal/clock", "internal/ctxerr", "internal/window", "resilience", "resilience/backoff", "resilience/telemetry"}
 )
 
 // rooms is the table of the house. CONTRIBUTING.md shows it in words.
@@ -52,12 +52,14 @@ var rooms = []room{
 	{path: "resilience", floor: 0, never: slices.Concat(network, chance)},
 	{path: "resilience/backoff", floor: 0, never: slices.Concat(network, chance, []string{"errors", "context"})},
 	{path: "internal/clock", floor: 0, never: network},
+	{path: "internal/ctxerr", floor: 0, never: slices.Concat(network, chance)},
 	{path: "internal/window", floor: 0, never: slices.Concat(network, chance, []string{"errors", "context"})},
 	{path: "resilience/telemetry", floor: 0, never: slices.Concat(network, chance),
 		may: append([]string{"internal/clock"}, otelAPI...)},
 
 	{path: "resilience/retry", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/budget", floor: 1, never: slices.Concat(network, chance), may: floor0},
+	{path: "resilience/adaptive", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/breaker", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/bulkhead", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/fallback", floor: 1, never: slices.Concat(network, chance), may: floor0},

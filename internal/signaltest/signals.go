@@ -101,7 +101,7 @@ func addPoints(points map[string]float64, data metricdata.Aggregation) {
 func key(set attribute.Set) string {
 	values := make([]string, 0, set.Len())
 	for _, kv := range set.ToSlice() {
-		values = append(values, kv.Value.Emit())
+		values = append(values, kv.Value.String())
 	}
 	return strings.Join(values, " ")
 }

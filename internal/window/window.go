@@ -97,7 +97,7 @@ func (w *Time) Sum(now time.Duration) (sum Counts) {
 
 // A Last counts over the last calls. It is safe for use by several goroutines at once.
 type Last struct {
-	next  atomic.Int64
+	next  atomic.Uint64
 	calls []atomic.Uint32 // a ring
 	sum   cell
 }
@@ -123,8 +123,8 @@ func (w *Last) Add(isFailed, isSlow bool) {
 	}
 	// Each swap takes out what another put in, so the sums stay exact whatever the
 	// interleaving.
-	i := w.next.Add(1) - 1
-	was := w.calls[uint64(i)%uint64(len(w.calls))].Swap(bits)
+	i := w.next.Add(1) - 1 // which lasts for 2^64 calls
+	was := w.calls[i%uint64(len(w.calls))].Swap(bits)
 	if was != bits {
 		w.sum.add(countsOf(bits).Plus(countsOf(was).negative()))
 	}

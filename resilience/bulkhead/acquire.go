@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/observable-go/toolkit/internal/clock"
+	"github.com/observable-go/toolkit/internal/ctxerr"
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
@@ -158,5 +159,5 @@ func (b *Bulkhead) refuse(ctx context.Context, s state, e *FullError) error {
 // ended tells of a call whose context ended before its turn and returns its error.
 func (b *Bulkhead) ended(ctx context.Context) error {
 	b.tel.Count(telemetry.ResultCanceled)
-	return endedError(ctx, b.name)
+	return ctxerr.Ended(ctx, b.name, "before the call's turn")
 }

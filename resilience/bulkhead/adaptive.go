@@ -144,9 +144,9 @@ func (b bounds) validate(limit int) error {
 	b = b.orDefault()
 	switch {
 	case b.least < 1 || b.least > MaxLimit:
-		return fmt.Errorf("adaptive limit: min limit: %d is not allowed: want 1 to %d", b.least, MaxLimit)
+		return fmt.Errorf("min_limit: %d is not allowed: want 1 to %d", b.least, MaxLimit)
 	case b.most < b.least || b.most > MaxLimit:
-		return fmt.Errorf("adaptive limit: max limit: %d is not allowed: want %d, the min limit, to %d", b.most, b.least, MaxLimit)
+		return fmt.Errorf("max_limit: %d is not allowed: want %d, the min limit, to %d", b.most, b.least, MaxLimit)
 	case limit < b.least || limit > b.most:
 		return fmt.Errorf("limit: %d is not allowed: want %d to %d, the bounds of the adaptive limit", limit, b.least, b.most)
 	}
@@ -154,8 +154,8 @@ func (b bounds) validate(limit int) error {
 }
 
 var (
-	errNilAlgorithm = errors.New("adaptive limit: a nil pointer is not allowed: want one to an algorithm")
-	errTaken        = errors.New("adaptive limit: an algorithm of another bulkhead is not allowed: want one of its own")
+	errNilAlgorithm = errors.New("adaptive_limit: a nil pointer is not allowed: want one to an algorithm")
+	errTaken        = errors.New("adaptive_limit: an algorithm of another bulkhead is not allowed: want one of its own")
 )
 
 // owner keeps an algorithm from serving two bulkheads, whose callees differ.

@@ -30,7 +30,10 @@ func TestConcurrentUse(t *testing.T) {
 	var inside, most, refused, ran atomic.Int64
 	enter := func() {
 		n := inside.Add(1)
-		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		for old := most.Load(); n > old; old = most.Load() {
+			if most.CompareAndSwap(old, n) {
+				break
+			}
 		}
 		ran.Add(1)
 		runtime.Gosched()

@@ -46,8 +46,7 @@ func TestDeadline(t *testing.T) {
 		assert.Equal(t, bulkhead.FullError{
 			Name: "b", Limit: 2, Queued: 3, Reason: bulkhead.ReasonDeadline, Expected: 4 * time.Second,
 		}, *full)
-		require.EqualError(t, err, `bulkhead: "b": the context ends before one of 2 slots becomes free, in about 4s: `+
-			`call later or less often, or raise the limit`)
+		require.EqualError(t, err, `b: the bulkhead is full: the context ends before one of 2 slots becomes free, in about 4s`)
 		waited, err = within(4 * time.Second)
 		require.ErrorIs(t, err, context.DeadlineExceeded, "it might have been in time")
 		assert.Equal(t, 4*time.Second, waited)

@@ -1,7 +1,6 @@
 package bulkhead
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -37,17 +36,18 @@ type FullError struct {
 	Expected time.Duration
 }
 
-// Error says which bulkhead refused the call, why, and what to do.
+// Error returns a text such as
+//
+//	inventory: the bulkhead is full: all 10 slots are taken and 0 calls wait
 func (e *FullError) Error() string {
-	const advice = "call later or less often, or raise the limit"
 	switch e.Reason {
 	case ReasonWait:
-		return fmt.Sprintf("bulkhead: %q: none of %d slots became free in %v: %s", e.Name, e.Limit, e.Waited, advice)
+		return fmt.Sprintf("%s: the bulkhead is full: none of %d slots became free in %v", e.Name, e.Limit, e.Waited)
 	case ReasonDeadline:
-		return fmt.Sprintf("bulkhead: %q: the context ends before one of %d slots becomes free, in about %v: %s",
-			e.Name, e.Limit, e.Expected.Round(time.Microsecond), advice)
+		return fmt.Sprintf("%s: the bulkhead is full: the context ends before one of %d slots becomes free, in about %v",
+			e.Name, e.Limit, e.Expected.Round(time.Microsecond))
 	default:
-		return fmt.Sprintf("bulkhead: %q: all %d slots are taken and %d calls wait: %s", e.Name, e.Limit, e.Queued, advice)
+		return fmt.Sprintf("%s: the bulkhead is full: all %d slots are taken and %d calls wait", e.Name, e.Limit, e.Queued)
 	}
 }
 
@@ -65,13 +65,3 @@ var (
 	errNoContext   = resilience.Permanent(errors.New("bulkhead: the context is nil"))
 	errNilBulkhead = errors.New("bulkhead: a nil *Bulkhead has no limit to set")
 )
-
-// endedError is the error of a call whose context ended before its turn. errors.Is finds
-// the context's error and its cause in it.
-func endedError(ctx context.Context, name string) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return fmt.Errorf("bulkhead: %q: the context ended before the call's turn: %w", name, cause)
-	}
-	return fmt.Errorf("bulkhead: %q: the context ended before the call's turn: %w: %w", name, err, cause)
-}

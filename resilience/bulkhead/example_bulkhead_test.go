@@ -21,8 +21,7 @@ func Example() {
 		})
 	})
 
-	var full *bulkhead.FullError
-	if errors.As(err, &full) {
+	if full, ok := errors.AsType[*bulkhead.FullError](err); ok {
 		fmt.Println(full.Reason, full.Limit)
 	}
 	fmt.Println(errors.Is(err, bulkhead.ErrFull), resilience.Classify(err))

@@ -66,7 +66,7 @@ func (s *settings) validate(name string, limit int) error {
 	case s.queue < 0 || s.queue > MaxQueue:
 		err = fmt.Errorf("queue: %d is not allowed: want 0 to %d", s.queue, MaxQueue)
 	case s.maxWait < 0:
-		err = fmt.Errorf("max wait: %v is not allowed: want 0, for no bound but the context, or more", s.maxWait)
+		err = fmt.Errorf("max_wait: %v is not allowed: want 0, for no bound but the context, or more", s.maxWait)
 	default:
 		if a, ok := s.algorithm.(ownAlgorithm); ok {
 			err = a.begin(s.clock, limit)

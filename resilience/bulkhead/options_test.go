@@ -34,33 +34,33 @@ func TestBadInput(t *testing.T) {
 		{"b", 1, options(bulkhead.WithQueue(1_000_001)), `bulkhead: "b": queue: 1000001 is not allowed: want 0 to 1000000`},
 		{
 			"b", 1, options(bulkhead.WithMaxWait(-1)),
-			`bulkhead: "b": max wait: -1ns is not allowed: want 0, for no bound but the context, or more`,
+			`bulkhead: "b": max_wait: -1ns is not allowed: want 0, for no bound but the context, or more`,
 		},
-		{"b", 1, vegas(nil), `bulkhead: "b": adaptive limit: a nil pointer is not allowed: want one to an algorithm`},
+		{"b", 1, vegas(nil), `bulkhead: "b": adaptive_limit: a nil pointer is not allowed: want one to an algorithm`},
 		{
 			"b", 1, options(bulkhead.WithAdaptiveLimit((*bulkhead.Gradient2)(nil))),
-			`bulkhead: "b": adaptive limit: a nil pointer is not allowed: want one to an algorithm`,
+			`bulkhead: "b": adaptive_limit: a nil pointer is not allowed: want one to an algorithm`,
 		},
-		{"b", 1, vegas(taken), `bulkhead: "b": adaptive limit: an algorithm of another bulkhead is not allowed: want one of its own`},
+		{"b", 1, vegas(taken), `bulkhead: "b": adaptive_limit: an algorithm of another bulkhead is not allowed: want one of its own`},
 		{
 			"b", 1, options(bulkhead.WithAdaptiveLimit(takenToo)),
-			`bulkhead: "b": adaptive limit: an algorithm of another bulkhead is not allowed: want one of its own`,
+			`bulkhead: "b": adaptive_limit: an algorithm of another bulkhead is not allowed: want one of its own`,
 		},
 		{
 			"b", 1, vegas(&bulkhead.Vegas{MinLimit: -1}),
-			`bulkhead: "b": adaptive limit: min limit: -1 is not allowed: want 1 to 1000000`,
+			`bulkhead: "b": min_limit: -1 is not allowed: want 1 to 1000000`,
 		},
 		{
 			"b", 1, options(bulkhead.WithAdaptiveLimit(&bulkhead.Gradient2{MinLimit: 1_000_001, MaxLimit: 1_000_001})),
-			`bulkhead: "b": adaptive limit: min limit: 1000001 is not allowed: want 1 to 1000000`,
+			`bulkhead: "b": min_limit: 1000001 is not allowed: want 1 to 1000000`,
 		},
 		{
 			"b", 1, vegas(&bulkhead.Vegas{MaxLimit: 1_000_001}),
-			`bulkhead: "b": adaptive limit: max limit: 1000001 is not allowed: want 1, the min limit, to 1000000`,
+			`bulkhead: "b": max_limit: 1000001 is not allowed: want 1, the min limit, to 1000000`,
 		},
 		{
 			"b", 1, vegas(&bulkhead.Vegas{MinLimit: 10, MaxLimit: 9}),
-			`bulkhead: "b": adaptive limit: max limit: 9 is not allowed: want 10, the min limit, to 1000000`,
+			`bulkhead: "b": max_limit: 9 is not allowed: want 10, the min limit, to 1000000`,
 		},
 		{
 			"b", 9, vegas(&bulkhead.Vegas{MinLimit: 10}),

@@ -259,6 +259,6 @@ func TestRefusalIsNotRetried(t *testing.T) {
 		}
 	}), b)
 	err := chain.Do(t.Context(), func(context.Context) error { panic("called") })
-	refusal(t, err)
+	_ = refusal(t, err)
 	assert.Equal(t, 1, asked)
 }

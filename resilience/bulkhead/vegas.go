@@ -32,7 +32,7 @@ const probeEvery = 30
 // chance says which: a callee may have become slower for good.
 //
 // It is after VegasLimit of Netflix's library concurrency-limits, which is after TCP
-// Vegas: L. S. Brakmo and L. L. Peterson, "TCP Vegas: End to End Congestion Avoidance on
+// Vegas: Brakmo and Peterson, "TCP Vegas: End to End Congestion Avoidance on
 // a Global Internet", IEEE Journal on Selected Areas in Communications 13 (1995). Unlike
 // there the latency of a call that was dropped is never taken for r0, as a refused
 // connection is fast, and u is the logarithm also from a limit of 1000 on.

@@ -42,6 +42,14 @@ func TestInvalidOptions(t *testing.T) {
 			[]fallback.Option{handled, fallback.WithClassifier(resilience.Classify)},
 		},
 		{
+			`fallback: "f": classifier: nil is not allowed: want a function`,
+			[]fallback.Option{fallback.WithClassifier(nil)},
+		},
+		{
+			`fallback: "f": handled: nil is not allowed: want a function`,
+			[]fallback.Option{fallback.WithHandled(nil)},
+		},
+		{
 			`fallback: "f": telemetry: WithMeterProvider: nil is not allowed`,
 			[]fallback.Option{fallback.WithTelemetry(telemetry.WithMeterProvider(nil))},
 		},
@@ -55,7 +63,7 @@ func TestInvalidOptions(t *testing.T) {
 		assert.ErrorContains(t, err, "fallback: ")
 	}
 	for _, opts := range [][]fallback.Option{
-		nil, {nil}, {handled, fallback.WithClassifier(nil)}, {fallback.WithHandled(nil), fallback.WithClassifier(resilience.Classify)},
+		nil, {nil}, {handled}, {fallback.WithClassifier(resilience.Classify)},
 	} {
 		_, err := fallback.New("f", opts...)
 		assert.NoError(t, err)

@@ -13,23 +13,25 @@ type Option func(*settings)
 
 type settings struct {
 	handled   func(error) bool
+	noHandled bool // WithHandled was given nil
 	rules     resilience.Rules
-	telemetry []telemetry.Option
+	// noClassifier: WithClassifier was given nil.
+	noClassifier bool
+	telemetry    []telemetry.Option
 }
 
 // WithHandled lets handled decide which failures the alternative replaces, in place of their
 // class. It must be safe for use by several goroutines at once. A caller that has cancelled
-// gets its failure all the same. A nil handled is the default: all but those of
-// [resilience.ClassPermanent].
+// gets its failure all the same.
 func WithHandled(handled func(err error) bool) Option {
-	return func(s *settings) { s.handled = handled }
+	return func(s *settings) { s.handled, s.noHandled = handled, handled == nil }
 }
 
 // WithClassifier asks c which failures are permanent and so not replaced. It is asked where
-// an error's marks have not decided: see [resilience.Rules]. A nil c asks nobody. It does
-// not go together with [WithHandled], which leaves nothing to ask.
+// an error's marks have not decided: see [resilience.Rules]. It does not
+// go together with [WithHandled], which leaves nothing to ask.
 func WithClassifier(c resilience.Classifier) Option {
-	return func(s *settings) { s.rules.Classifier = c }
+	return func(s *settings) { s.rules.Classifier, s.noClassifier = c, c == nil }
 }
 
 // WithTelemetry changes what the fallback emits.
@@ -40,6 +42,12 @@ func WithTelemetry(opts ...telemetry.Option) Option {
 func (s *settings) validate(name string) error {
 	if err := telemetry.ValidateName(name); err != nil {
 		return fmt.Errorf("fallback: %w", err)
+	}
+	switch {
+	case s.noClassifier:
+		return fmt.Errorf("fallback: %q: classifier: nil is not allowed: want a function", name)
+	case s.noHandled:
+		return fmt.Errorf("fallback: %q: handled: nil is not allowed: want a function", name)
 	}
 	if s.handled != nil && s.rules.Classifier != nil {
 		return fmt.Errorf("fallback: %q: handled and classifier: %w", name, errBoth)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -90,9 +91,7 @@ func ways() []way {
 	sent1, sent2 := map[string]int{"copy sent": 1}, map[string]int{"copy sent": 2}
 	and := func(counts map[string]int, result string) map[string]int {
 		all := map[string]int{result: 1}
-		for k, v := range counts {
-			all[k] = v
-		}
+		maps.Copy(all, counts)
 		return all
 	}
 	sentEvent, wonEvent := telemetry.EventHedgeSent, telemetry.EventHedgeWon

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/observable-go/toolkit/internal/ctxerr"
 	"github.com/observable-go/toolkit/resilience"
 )
 
@@ -21,14 +22,9 @@ var (
 // contextError returns the error of a call whose context has ended. The failure is that of
 // the last copy that ended before, or nil.
 func (h *Hedge) contextError(ctx context.Context, failure error) error {
-	end := ctx.Err()
-	if cause := context.Cause(ctx); !resilience.MatchIs(end)(cause) {
-		end = fmt.Errorf("%w (%w)", cause, end)
-	} else {
-		end = cause
-	}
+	err := ctxerr.Ended(ctx, h.name, "before a copy had succeeded")
 	if failure == nil {
-		return fmt.Errorf("hedge: %q: no copy had succeeded when the context ended: %w", h.name, end)
+		return err
 	}
-	return fmt.Errorf("hedge: %q: no copy had succeeded when the context ended: %w; the last failure: %w", h.name, end, failure)
+	return fmt.Errorf("%w; the last failure: %w", err, failure)
 }

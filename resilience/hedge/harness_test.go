@@ -30,8 +30,8 @@ func newSignals() *signals {
 	return s
 }
 
-func (s *signals) option(more ...telemetry.Option) hedge.Option {
-	return hedge.WithTelemetry(append(more, telemetry.WithMeterProvider(s.provider))...)
+func (s *signals) option() hedge.Option {
+	return hedge.WithTelemetry(telemetry.WithMeterProvider(s.provider))
 }
 
 // counts returns what is not 0 of the hedge's counters, by result: those of calls, and

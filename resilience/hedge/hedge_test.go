@@ -22,9 +22,10 @@ func TestInvalidOptions(t *testing.T) {
 		want string
 		opts []hedge.Option
 	}{
-		{`max copies: 1 is not allowed: want 2 to 10`, []hedge.Option{hedge.WithMaxCopies(1)}},
-		{`max copies: 11 is not allowed`, []hedge.Option{hedge.WithMaxCopies(11)}},
-		{`max copies: -1 is not allowed`, []hedge.Option{hedge.WithMaxCopies(-1)}},
+		{`classifier: nil is not allowed: want a function`, []hedge.Option{hedge.WithClassifier(nil)}},
+		{`max_copies: 1 is not allowed: want 2 to 10`, []hedge.Option{hedge.WithMaxCopies(1)}},
+		{`max_copies: 11 is not allowed`, []hedge.Option{hedge.WithMaxCopies(11)}},
+		{`max_copies: -1 is not allowed`, []hedge.Option{hedge.WithMaxCopies(-1)}},
 		{`delay: 0s is not allowed: want 1µs to 1h0m0s`, []hedge.Option{hedge.WithDelay(0)}},
 		{`delay: -1s is not allowed`, []hedge.Option{hedge.WithDelay(-time.Second)}},
 		{`delay: 1h0m0.000000001s is not allowed`, []hedge.Option{hedge.WithDelay(time.Hour + 1)}},
@@ -33,14 +34,14 @@ func TestInvalidOptions(t *testing.T) {
 		{`share: -0.05 is not allowed`, []hedge.Option{adaptive(-0.05, time.Second, time.Minute)}},
 		{`share: NaN is not allowed`, []hedge.Option{adaptive(math.NaN(), time.Second, time.Minute)}},
 		{`share: +Inf is not allowed`, []hedge.Option{adaptive(math.Inf(1), time.Second, time.Minute)}},
-		{`lowest delay: 0s is not allowed: want 1µs to 1h0m0s`, []hedge.Option{adaptive(0.05, 0, time.Minute)}},
-		{`lowest delay: 2h0m0s is not allowed`, []hedge.Option{adaptive(0.05, 2*time.Hour, 3*time.Hour)}},
+		{`lowest_delay: 0s is not allowed: want 1µs to 1h0m0s`, []hedge.Option{adaptive(0.05, 0, time.Minute)}},
+		{`lowest_delay: 2h0m0s is not allowed`, []hedge.Option{adaptive(0.05, 2*time.Hour, 3*time.Hour)}},
 		{
-			`highest delay: 2h0m0s is not allowed: want more than the lowest, 1s, up to 1h0m0s`,
+			`highest_delay: 2h0m0s is not allowed: want more than the lowest, 1s, up to 1h0m0s`,
 			[]hedge.Option{adaptive(0.05, time.Second, 2*time.Hour)},
 		},
-		{`highest delay: 1s is not allowed`, []hedge.Option{adaptive(0.05, time.Second, time.Second)}},
-		{`highest delay: -1s is not allowed`, []hedge.Option{adaptive(0.05, time.Second, -time.Second)}},
+		{`highest_delay: 1s is not allowed`, []hedge.Option{adaptive(0.05, time.Second, time.Second)}},
+		{`highest_delay: -1s is not allowed`, []hedge.Option{adaptive(0.05, time.Second, -time.Second)}},
 		{`telemetry: WithMeterProvider: nil is not allowed`, []hedge.Option{hedge.WithTelemetry(telemetry.WithMeterProvider(nil))}},
 	} {
 		_, err := hedge.New("search", c.opts...)
@@ -54,7 +55,7 @@ func TestInvalidOptions(t *testing.T) {
 	for _, opts := range [][]hedge.Option{
 		nil,
 		{nil, hedge.WithMaxCopies(10), hedge.WithDelay(time.Microsecond)},
-		{hedge.WithDelay(time.Hour), hedge.WithBudget(nil), hedge.WithClassifier(nil), hedge.WithClock(nil)},
+		{hedge.WithDelay(time.Hour), hedge.WithBudget(nil), hedge.WithClock(nil)},
 		{adaptive(0.001, time.Microsecond, time.Hour)},
 		{adaptive(0.5, time.Microsecond, 2*time.Microsecond)},
 		{hedge.WithDelay(-1), adaptive(0.5, time.Second, time.Minute)}, // the last holds

@@ -30,16 +30,18 @@ const (
 type Option func(*settings)
 
 type settings struct {
-	copies    int
-	fixed     bool
-	delay     time.Duration // if fixed
-	share     float64
-	lo, hi    time.Duration
-	budget    resilience.Budget
-	deposits  bool
-	rules     resilience.Rules
-	clock     clock.Clock
-	telemetry []telemetry.Option
+	copies   int
+	fixed    bool
+	delay    time.Duration // if fixed
+	share    float64
+	lo, hi   time.Duration
+	budget   resilience.Budget
+	deposits bool
+	rules    resilience.Rules
+	// noClassifier: WithClassifier was given nil.
+	noClassifier bool
+	clock        clock.Clock
+	telemetry    []telemetry.Option
 }
 
 // WithMaxCopies sets how many copies of an operation a call may start, the first included:
@@ -104,9 +106,9 @@ func (nothing) Refund()        {}
 
 // WithClassifier asks c which failures are permanent: these end a call at once, as a
 // success does. It is asked where an error's marks have not decided: see
-// [resilience.Rules]. A nil c asks nobody.
+// [resilience.Rules].
 func WithClassifier(c resilience.Classifier) Option {
-	return func(s *settings) { s.rules.Classifier = c }
+	return func(s *settings) { s.rules.Classifier, s.noClassifier = c, c == nil }
 }
 
 // WithTelemetry changes what the hedge emits.
@@ -126,17 +128,19 @@ func (s *settings) validate(name string) error {
 		return fmt.Errorf("hedge: %w", err)
 	}
 	switch {
+	case s.noClassifier:
+		return fmt.Errorf("hedge: %q: classifier: nil is not allowed: want a function", name)
 	case s.copies < 2 || s.copies > MaxCopies:
-		return fmt.Errorf("hedge: %q: max copies: %d is not allowed: want 2 to %d", name, s.copies, MaxCopies)
+		return fmt.Errorf("hedge: %q: max_copies: %d is not allowed: want 2 to %d", name, s.copies, MaxCopies)
 	case s.fixed && outside(s.delay):
 		return fmt.Errorf("hedge: %q: delay: %v is not allowed: want %v to %v", name, s.delay, MinDelay, MaxDelay)
 	case s.fixed:
 	case !(s.share >= MinShare && s.share <= MaxShare):
 		return fmt.Errorf("hedge: %q: share: %v is not allowed: want %v to %v of the calls", name, s.share, MinShare, MaxShare)
 	case outside(s.lo):
-		return fmt.Errorf("hedge: %q: lowest delay: %v is not allowed: want %v to %v", name, s.lo, MinDelay, MaxDelay)
+		return fmt.Errorf("hedge: %q: lowest_delay: %v is not allowed: want %v to %v", name, s.lo, MinDelay, MaxDelay)
 	case outside(s.hi) || s.hi <= s.lo:
-		return fmt.Errorf("hedge: %q: highest delay: %v is not allowed: want more than the lowest, %v, up to %v", name, s.hi, s.lo, MaxDelay)
+		return fmt.Errorf("hedge: %q: highest_delay: %v is not allowed: want more than the lowest, %v, up to %v", name, s.hi, s.lo, MaxDelay)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func TestWhatElseEndsACopy(t *testing.T) {
 	h := hedge.MustNew("h", hedge.WithTelemetry(telemetry.Off()))
 	func() {
 		defer func() { assert.IsType(t, &runtime.PanicNilError{}, recover()) }()
-		_, _ = hedge.DoValue(t.Context(), h, func(context.Context) (int, error) { panic(nil) }, nil) //nolint:govet // the point
+		_, _ = hedge.DoValue(t.Context(), h, func(context.Context) (int, error) { panic(nil) }, nil)
 	}()
 	asks := hedge.MustNew("h", hedge.WithTelemetry(telemetry.Off()), hedge.WithClassifier(func(error) resilience.Class { panic("asked") }))
 	assert.PanicsWithValue(t, "asked", func() {

@@ -71,10 +71,10 @@ func TestRandomSchedules(t *testing.T) {
 				total += counts[result]
 			}
 			assert.EqualValues(t, calls.Load(), total)
-			assert.EqualValues(t, started.Load(), calls.Load()+int64(counts["copy sent"]))
+			assert.Equal(t, started.Load(), calls.Load()+int64(counts["copy sent"]))
 			assert.EqualValues(t, counts["copy sent"], budget.withdrawn.Load()-budget.denied.Load()-budget.refunds.Load())
 			assert.EqualValues(t, counts["copy denied"], budget.denied.Load())
-			assert.EqualValues(t, calls.Load(), budget.deposits.Load())
+			assert.Equal(t, calls.Load(), budget.deposits.Load())
 		})
 	}
 }
@@ -172,12 +172,12 @@ func TestValuesAreNotMixed(t *testing.T) {
 	})
 }
 
-// slowCause takes its time to say what it is.
-type slowCause struct{}
+// slowError takes its time to say what it is.
+type slowError struct{}
 
-func (slowCause) Error() string { return "slow" }
+func (slowError) Error() string { return "slow" }
 
-func (slowCause) Is(error) bool {
+func (slowError) Is(error) bool {
 	time.Sleep(second)
 	return false
 }
@@ -190,7 +190,7 @@ func TestValueThatComesWhileTheCallerLeaves(t *testing.T) {
 		h := hedge.MustNew("h")
 		lost := make(chan int, 1)
 		_, err := hedge.DoValue(ctx, h, func(context.Context) (int, error) {
-			cancel(slowCause{})
+			cancel(slowError{})
 			time.Sleep(second / 2)
 			return 7, nil
 		}, func(value int) { lost <- value })

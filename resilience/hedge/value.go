@@ -63,11 +63,12 @@ func once[T any](ctx context.Context, h *Hedge, op func(context.Context) (T, err
 	result := telemetry.ResultPanic
 	defer func() { h.tel.Count(result) }()
 	value, err = op(ctx)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		result = telemetry.ResultCanceled
-	} else if h.conclusive(err) {
+	case h.conclusive(err):
 		result = telemetry.ResultPrimary
-	} else {
+	default:
 		result = telemetry.ResultFailed
 	}
 	return value, err

@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/otel/log"
 )
 
-// A BreakerLevel is the state of a breaker and what its window holds. The ratios are NaN
-// while the window is empty.
+// A BreakerLevel is the state of a breaker and what its window holds. The ratios are 0
+// while that is empty, as it is while the breaker is open.
 type BreakerLevel struct {
 	State                   string
 	FailureRatio, SlowRatio float64

@@ -59,15 +59,15 @@ func (g *Guard) Rejected(ctx context.Context, r Rejection) {
 		return
 	}
 	g.Count(ResultRejected)
-	attributes := []attribute.KeyValue{AttrRejectionReason.String(r.Reason)}
-	message := "%s: Rejected by the %s (%s)"
+	attributes := append(make([]attribute.KeyValue, 0, 2), AttrRejectionReason.String(r.Reason))
+	message := "%s: Rejected by %s (%s)"
 	if r.RetryAfter > 0 {
 		attributes = append(attributes, AttrRetryAfter.Float64(r.RetryAfter.Seconds()))
 		message += ". Not before " + seconds(r.RetryAfter) + "s"
 	}
 	g.tell(ctx, EventCallRejected, log.SeverityWarn, attributes...)
 	if g.writes(ctx, slog.LevelDebug) {
-		g.line(ctx, slog.LevelDebug, fmt.Sprintf(message, g.name, g.kindName(), r.Reason), attributes)
+		g.line(ctx, slog.LevelDebug, fmt.Sprintf(message, g.name, guardTable[g.kind].what, r.Reason), attributes)
 	}
 }
 

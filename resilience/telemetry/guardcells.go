@@ -66,7 +66,7 @@ func (g *guardInstruments) makeInstruments(kind guardKind, meter metric.Meter) (
 	counter := orElse[metric.Int64ObservableCounter](noop.Int64ObservableCounter{})
 	if table.calls != "" {
 		calls := counter(meter.Int64ObservableCounter(table.calls, metric.WithUnit("{call}"),
-			metric.WithDescription("Calls through a "+table.name+" by result.")))
+			metric.WithDescription("Calls through "+table.what+" by result.")))
 		g.calls = calls
 		observables = append(observables, calls)
 	}
@@ -84,7 +84,7 @@ func (g *guardInstruments) makeInstruments(kind guardKind, meter metric.Meter) (
 	}
 	if table.wait != "" {
 		g.wait = orElse[metric.Float64Histogram](noop.Float64Histogram{})(meter.Float64Histogram(table.wait, metric.WithUnit("s"),
-			metric.WithDescription("Waits of calls that a "+table.name+" made wait and then let through."),
+			metric.WithDescription("Waits of calls that "+table.what+" made wait and then let through."),
 			metric.WithExplicitBucketBoundaries(secondsOfCalls...)))
 	}
 	return observables

@@ -84,6 +84,7 @@ func (r Result) String() string {
 // guardMetrics is a row of the table.
 type guardMetrics struct {
 	name string // of the kind, as in attributes
+	what string // the kind in words, for descriptions
 	// results are what resilience.<kind>.calls tells apart.
 	calls   string // the name of that metric, or "" if calls are not counted
 	results []Result
@@ -121,7 +122,7 @@ var breakerStates = []string{"closed", "open", "half_open", "forced_open", "disa
 
 var guardTable = [numKinds]guardMetrics{
 	kindBreaker: {
-		name: "breaker", calls: MetricBreakerCalls,
+		name: "breaker", what: "a circuit breaker", calls: MetricBreakerCalls,
 		results: []Result{ResultSuccess, ResultFailure, ResultIgnored, ResultRejected},
 		events: eventMetric{
 			MetricBreakerTransitions, "{transition}", "Changes of a breaker's state by the state that it came to.",
@@ -134,7 +135,7 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindBulkhead: {
-		name: "bulkhead", calls: MetricBulkheadCalls, results: admission, wait: MetricBulkheadWait,
+		name: "bulkhead", what: "a bulkhead", calls: MetricBulkheadCalls, results: admission, wait: MetricBulkheadWait,
 		levels: []levelMetric{
 			{MetricBulkheadLimit, "{call}", "Calls that the bulkhead lets run at a time.", true, "", nil},
 			{MetricBulkheadInflight, "{call}", "Calls that run.", true, "", nil},
@@ -142,18 +143,18 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindRateLimit: {
-		name: "ratelimit", calls: MetricRateLimitCalls, results: admission, wait: MetricRateLimitWait,
+		name: "ratelimit", what: "a rate limit", calls: MetricRateLimitCalls, results: admission, wait: MetricRateLimitWait,
 		levels: []levelMetric{{MetricRateLimitRate, "{call}/s", "Calls that the limit allows in the long run.", false, "", nil}},
 	},
 	kindAdaptive: {
-		name: "adaptive", calls: MetricAdaptiveCalls, results: admission, wait: MetricAdaptiveWait,
+		name: "adaptive", what: "an adaptive rate limit", calls: MetricAdaptiveCalls, results: admission, wait: MetricAdaptiveWait,
 		levels: []levelMetric{
 			{MetricAdaptiveRate, "{call}/s", "Calls that the adaptive limit allows, while there is one.", false, "", nil},
 			{MetricAdaptiveMeasured, "{call}/s", "Calls that were sent, smoothed.", false, "", nil},
 		},
 	},
 	kindThrottle: {
-		name: "throttle", calls: MetricThrottleCalls, results: []Result{ResultAdmitted, ResultRejected},
+		name: "throttle", what: "a throttle", calls: MetricThrottleCalls, results: []Result{ResultAdmitted, ResultRejected},
 		levels: []levelMetric{{MetricThrottleRatio, "1", "Probability with which the throttle rejects a call.", false, "", nil}},
 	},
 	kindDelays: {
@@ -164,10 +165,10 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindTimeout: {
-		name: "timeout", calls: MetricTimeoutCalls, results: []Result{ResultCompleted, ResultTimedOut, ResultPanic},
+		name: "timeout", what: "a timeout", calls: MetricTimeoutCalls, results: []Result{ResultCompleted, ResultTimedOut, ResultPanic},
 	},
 	kindHedge: {
-		name: "hedge", calls: MetricHedgeCalls,
+		name: "hedge", what: "a hedge", calls: MetricHedgeCalls,
 		results: []Result{ResultPrimary, ResultHedge, ResultFailed, ResultCanceled, ResultPanic},
 		events: eventMetric{
 			MetricHedgeCopies, "{copy}", "Copies beyond the first that were due.",
@@ -176,7 +177,7 @@ var guardTable = [numKinds]guardMetrics{
 		levels: []levelMetric{{MetricHedgeDelay, "s", "Delay before the next copy is sent.", false, "", nil}},
 	},
 	kindFallback: {
-		name: "fallback", calls: MetricFallbackCalls,
+		name: "fallback", what: "a fallback", calls: MetricFallbackCalls,
 		results: []Result{ResultPrimary, ResultPassed, ResultFallback, ResultFailed, ResultPanic},
 	},
 	kindComposition: {

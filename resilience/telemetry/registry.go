@@ -124,10 +124,7 @@ func newRegistry(provider metric.MeterProvider) *registry {
 	refunds := counter(meter.Int64ObservableCounter(MetricBudgetRefunds, metric.WithUnit("{refund}"),
 		metric.WithDescription("Granted retries that were given back, as they were never sent.")))
 
-	observables := []metric.Observable{calls, attempts, tokens, capacity, withdrawals, refunds}
-	for kind := range numKinds {
-		observables = append(observables, r.guards[kind].makeInstruments(kind, meter)...)
-	}
+	observables := append(r.makeGuardInstruments(meter), calls, attempts, tokens, capacity, withdrawals, refunds)
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		for _, c := range r.retries.all() {
 			c.observe(o, calls, attempts)
@@ -144,6 +141,15 @@ func newRegistry(provider metric.MeterProvider) *registry {
 		otel.Handle(err)
 	}
 	return r
+}
+
+// makeGuardInstruments makes the instruments of all guards, and returns those that are
+// observed by the callback.
+func (r *registry) makeGuardInstruments(meter metric.Meter) (observables []metric.Observable) {
+	for kind := range numKinds {
+		observables = append(observables, r.guards[kind].makeInstruments(kind, meter)...)
+	}
+	return observables
 }
 
 // orElse reports an error to OpenTelemetry's error handler and returns the instrument,

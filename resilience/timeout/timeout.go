@@ -173,7 +173,9 @@ type Error struct {
 // Error returns a text such as
 //
 //	inventory: timed out after 2s: context deadline exceeded
-func (e *Error) Error() string { return fmt.Sprintf("%s: timed out after %v: %v", e.Name, e.Limit, e.Err) }
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s: timed out after %v: %v", e.Name, e.Limit, e.Err)
+}
 
 // Timeout returns true, as the errors of package net do.
 func (*Error) Timeout() bool { return true }
