@@ -64,6 +64,7 @@ var rooms = []room{
 	{path: "resilience/bulkhead", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/fallback", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/hedge", floor: 1, never: slices.Concat(network, chance), may: floor0},
+	{path: "resilience/ratelimit", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/timeout", floor: 1, never: slices.Concat(network, chance), may: floor0},
 
 	{path: "internal/signaltest", floor: kit},
