@@ -38,6 +38,12 @@
 //
 //	client := resilience.Chain(retries, limiter)
 //
+// The order that serves most callers is total timeout, retry, rate limit, circuit breaker,
+// bulkhead, attempt timeout; [github.com/observable-go/toolkit/resilience/stack] has it in
+// one call. [Check] returns what is known to be wrong about an order, for a test:
+//
+//	problems := resilience.Check(client)
+//
 // [Named] gives a policy the name of the operation that it runs, also through a Chain.
 // The rules, budgets and later updates stay shared; telemetry tells the operations
 // apart.

@@ -67,6 +67,11 @@ var rooms = []room{
 	{path: "resilience/ratelimit", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/timeout", floor: 1, never: slices.Concat(network, chance), may: floor0},
 
+	{path: "resilience/stack", floor: 2, never: slices.Concat(network, chance), may: append([]string{
+		"resilience/adaptive", "resilience/breaker", "resilience/budget", "resilience/bulkhead",
+		"resilience/ratelimit", "resilience/retry", "resilience/timeout",
+	}, floor0...)},
+
 	{path: "internal/signaltest", floor: kit},
 	{path: "internal/house", floor: tests},
 	{path: "internal/docs", floor: tests},
@@ -175,6 +180,7 @@ func TestCheckImports(t *testing.T) {
 		"kit":                     {"internal/signaltest", `"github.com/stretchr/testify/require"`, ""},
 		"guard, another guard":    {"resilience/breaker", `"` + modulePath + `/resilience/bulkhead"`, "must not import " + modulePath + "/resilience/bulkhead"},
 		"guard, kit":              {"resilience/breaker", `"` + modulePath + `/internal/signaltest"`, "must not import " + modulePath + "/internal/signaltest"},
+		"stack, guards":           {"resilience/stack", `"` + modulePath + `/resilience/breaker"`, ""},
 		"window, contexts":        {"internal/window", `"context"`, "must not import context"},
 		"new package":             {"resilience/memo", `"fmt"`, "add a row to rooms in internal/house/rooms_test.go"},
 		"new internal package":    {"internal/helper", `"fmt"`, "package internal/helper is not in the table"},
