@@ -17,7 +17,7 @@ func Ended(ctx context.Context, who, when string) error {
 	return fmt.Errorf("%s: the context ended %s: %w: %w", who, when, cause, err)
 }
 
-// is is errors.Is for a cause from anywhere: one whose methods panic is none.
+// is does what errors.Is does, for a cause from anywhere: one whose methods panic is none.
 func is(cause, err error) (is bool) {
 	defer func() { _ = recover() }()
 	return errors.Is(cause, err)

@@ -59,7 +59,7 @@ func (g *Guard) Rejected(ctx context.Context, r Rejection) {
 		return
 	}
 	g.Count(ResultRejected)
-	attributes := append(make([]attribute.KeyValue, 0, 2), AttrRejectionReason.String(r.Reason))
+	attributes := append(make([]attribute.KeyValue, 0, 3), AttrRejectionReason.String(r.Reason))
 	message := "%s: Rejected by %s (%s)"
 	if r.RetryAfter > 0 {
 		attributes = append(attributes, AttrRetryAfter.Float64(r.RetryAfter.Seconds()))
