@@ -31,7 +31,7 @@ func (g *Guard) fellBack(ctx context.Context, r Result, event string, severity l
 	}
 	g.Count(r)
 	lines := g.writes(ctx, slog.LevelWarn)
-	if g.recording(ctx) == nil && !g.logs() && !lines {
+	if !lines && !g.listens(ctx) {
 		return
 	}
 	attributes := []attribute.KeyValue{AttrErrorType.String(errorType), AttrErrorMessage.String(g.show(err, errorType))}

@@ -59,6 +59,10 @@ func (g *Guard) Rejected(ctx context.Context, r Rejection) {
 		return
 	}
 	g.Count(ResultRejected)
+	lines := g.writes(ctx, slog.LevelDebug)
+	if !lines && !g.listens(ctx) {
+		return // as for most of the many calls that are rejected in an outage
+	}
 	attributes := append(make([]attribute.KeyValue, 0, 3), AttrRejectionReason.String(r.Reason))
 	message := "%s: Rejected by %s (%s)"
 	if r.RetryAfter > 0 {
@@ -66,7 +70,7 @@ func (g *Guard) Rejected(ctx context.Context, r Rejection) {
 		message += ". Not before " + seconds(r.RetryAfter) + "s"
 	}
 	g.tell(ctx, EventCallRejected, log.SeverityWarn, attributes...)
-	if g.writes(ctx, slog.LevelDebug) {
+	if lines {
 		g.line(ctx, slog.LevelDebug, fmt.Sprintf(message, g.name, guardTable[g.kind].what, r.Reason), attributes)
 	}
 }
@@ -100,7 +104,7 @@ func (e *emitter) warn(ctx context.Context, r *registry, reason, detail string) 
 	cells, _ := r.guards[kindComposition].names.get(e.policy.Value.AsString())
 	cells.event(reason)
 	attributes := []attribute.KeyValue{AttrCompositionReason.String(reason), AttrCompositionDetail.String(detail)}
-	e.emit(ctx, e.recording(ctx), EventCompositionWarning, log.SeverityWarn, append(attributes, e.policy)...)
+	e.emit(ctx, e.recording(ctx), EventCompositionWarning, log.SeverityWarn, e.policy, attributes[0], attributes[1])
 	if e.writes(ctx, slog.LevelWarn) {
 		e.line(ctx, slog.LevelWarn, fmt.Sprintf("%s: The composition of policies is wrong (%s): %s", e.name, reason, detail), attributes)
 	}
@@ -109,13 +113,15 @@ func (e *emitter) warn(ctx context.Context, r *registry, reason, detail string) 
 // kindName returns the kind as it stands in attributes.
 func (g *Guard) kindName() string { return guardTable[g.kind].name }
 
+// listens reports whether an event of a call under ctx would reach anybody.
+func (g *Guard) listens(ctx context.Context) bool { return g.logs() || g.recording(ctx) != nil }
+
 // tell sends an event of the guard to the span under ctx and to the log.
 func (g *Guard) tell(ctx context.Context, name string, severity log.Severity, attributes ...attribute.KeyValue) {
-	span := g.recording(ctx)
-	if span == nil && !g.logs() {
+	if !g.listens(ctx) {
 		return
 	}
-	g.emit(ctx, span, name, severity,
+	g.emit(ctx, g.recording(ctx), name, severity,
 		append([]attribute.KeyValue{g.policy, AttrPolicyKind.String(g.kindName())}, attributes...)...)
 }
 
