@@ -29,7 +29,7 @@ func TestBadInput(t *testing.T) {
 		{"b", 0, nil, `bulkhead: "b": limit: 0 is not allowed: want 1 to 1000000`},
 		{"b", -1, nil, `bulkhead: "b": limit: -1 is not allowed: want 1 to 1000000`},
 		{"b", 1_000_001, nil, `bulkhead: "b": limit: 1000001 is not allowed: want 1 to 1000000`},
-		{"b", math.MinInt, nil, `bulkhead: "b": limit: -9223372036854775808 is not allowed: want 1 to 1000000`},
+		{"b", math.MinInt32, nil, `bulkhead: "b": limit: -2147483648 is not allowed: want 1 to 1000000`},
 		{"b", 1, options(bulkhead.WithQueue(-1)), `bulkhead: "b": queue: -1 is not allowed: want 0 to 1000000`},
 		{"b", 1, options(bulkhead.WithQueue(1_000_001)), `bulkhead: "b": queue: 1000001 is not allowed: want 0 to 1000000`},
 		{
