@@ -56,9 +56,10 @@ func Refused(err error) error { return marked(mark{err: err, class: ClassRefused
 // RetryAfter marks err as worth another attempt d from now: the callee said when to
 // come back. Policies wait exactly d in place of their own delay, or give up if d
 // is longer than they may wait. With d <= 0 there is nothing to wait for, and
-// policies use their own delay.
+// policies use their own delay. Either way the callee asked for fewer calls: see
+// [Throttled].
 func RetryAfter(err error, d time.Duration) error {
-	return marked(mark{err: err, class: ClassRetryable, after: d})
+	return marked(mark{err: err, class: ClassRetryable, after: d, throttled: true})
 }
 
 func marked(m mark) error {
@@ -73,7 +74,12 @@ type mark struct {
 	err   error
 	class Class
 	after time.Duration
+	// throttled: it is a mark by RetryAfter, also if that said no time.
+	throttled bool
 }
 
 func (m *mark) Error() string { return m.err.Error() }
 func (m *mark) Unwrap() error { return m.err }
+
+// Throttled is for [Throttled].
+func (m *mark) Throttled() bool { return m.throttled }

@@ -54,16 +54,13 @@ const (
 )
 
 // Check returns what is known to be wrong about the order of policies, outermost first;
-// none of them may be wrong in another place. It looks through [Chain]. Of a policy that
-// is no [Part] it knows nothing. A Chain checks itself and, on its first use, tells the
-// telemetry of one of its parts; call Check in a test to be told earlier.
+// none of them may be wrong in another place. It looks into [Chain] and into any policy
+// with a method Stages() []Policy. Of a policy that is no [Part] it knows nothing. A Chain
+// checks itself and, on its first use, tells the telemetry of one of its parts; call Check
+// in a test to be told earlier. It finds the mistakes that have a [Problem] of their own, and
+// no others.
 func Check(policies ...Policy) []Problem {
-	var stages []Description
-	for _, p := range flatten(policies) {
-		if part, ok := p.(Part); ok {
-			stages = append(stages, part.Describe())
-		}
-	}
+	stages := describe(policies)
 	var problems []Problem
 	for i, inner := range stages {
 		if !inner.Repeats {
@@ -76,6 +73,18 @@ func Check(policies ...Policy) []Problem {
 		}
 	}
 	return problems
+}
+
+// describe returns what the parts among the policies say of themselves.
+func describe(policies []Policy) (stages []Description) {
+	for _, p := range flatten(policies) {
+		if s, ok := p.(interface{ Stages() []Policy }); ok {
+			stages = append(stages, describe(s.Stages())...)
+		} else if part, ok := p.(Part); ok {
+			stages = append(stages, part.Describe())
+		}
+	}
+	return stages
 }
 
 // problemAround returns what is wrong about d around retries, inside of which the other

@@ -7,8 +7,9 @@ import (
 	"fmt"
 )
 
-// Ended returns an error that says who noticed the end of ctx and when, and in which
-// errors.Is and errors.As find both the context's error and its cause. ctx must be done.
+// Ended returns the error of a call whose context has ended: it says who noticed that and
+// when. errors.Is and errors.As find both the context's error and its cause in it. ctx must
+// be done.
 func Ended(ctx context.Context, who, when string) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if is(cause, err) {
@@ -16,6 +17,17 @@ func Ended(ctx context.Context, who, when string) error {
 	}
 	return fmt.Errorf("%s: the context ended %s: %w: %w", who, when, cause, err)
 }
+
+// NotSent is [Ended] for a call that did not reach the callee. It is no refusal: whether
+// there is time for another attempt is for the caller to judge.
+func NotSent(ctx context.Context, who, when string) error { return notSent{Ended(ctx, who, when)} }
+
+type notSent struct{ error }
+
+func (e notSent) Unwrap() error { return e.error }
+
+// NotSent is for resilience.CalleeError.
+func (notSent) NotSent() bool { return true }
 
 // is does what errors.Is does, for a cause from anywhere: one whose methods panic is none.
 func is(cause, err error) (is bool) {

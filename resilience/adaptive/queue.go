@@ -14,7 +14,7 @@ import (
 func (l *RateLimiter) acquire(ctx context.Context) error {
 	if ctx.Err() != nil {
 		l.tel.Count(telemetry.ResultCanceled)
-		return ctxerr.Ended(ctx, l.name, "before the call")
+		return ctxerr.NotSent(ctx, l.name, "before the call")
 	}
 	if l.limited.Load() && !l.takeNow() {
 		return l.wait(ctx)
@@ -53,7 +53,7 @@ func (l *RateLimiter) wait(ctx context.Context) error {
 	for now := began; ; now = l.now() {
 		if ctx.Err() != nil {
 			l.tel.Count(telemetry.ResultCanceled)
-			return ctxerr.Ended(ctx, l.name, "while the call waited for its turn")
+			return ctxerr.NotSent(ctx, l.name, "while the call waited for its turn")
 		}
 		sent, wait, refusal := l.look(w, now)
 		switch {

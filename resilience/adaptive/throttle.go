@@ -156,7 +156,7 @@ func (t *Throttle) Allow(ctx context.Context) (Permit, error) {
 	case ctx == nil:
 		return Permit{}, errNoContext
 	case ctx.Err() != nil:
-		return Permit{}, ctxerr.Ended(ctx, t.name, "before the call")
+		return Permit{}, ctxerr.NotSent(ctx, t.name, "before the call")
 	}
 	if t.troubledUntil.Load() != 0 {
 		now := t.now()

@@ -12,7 +12,7 @@ import (
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
-// A Breaker is a circuit breaker. It is safe for use by several goroutines at once; a
+// A Breaker is a circuit breaker, made by [New]. It is safe for use by several goroutines at once; a
 // closed one takes no lock. A nil *Breaker lets every call pass.
 type Breaker struct {
 	settings
@@ -39,7 +39,6 @@ func New(name string, opts ...Option) (*Breaker, error) {
 		return nil, fmt.Errorf("breaker: %w", err)
 	}
 	b := &Breaker{name: name, settings: settings{
-		minCalls:     DefaultMinCalls,
 		timeWindow:   DefaultTimeWindow,
 		openTime:     DefaultOpenTime,
 		probes:       DefaultProbes,
@@ -91,8 +90,6 @@ func DoValue[T any](ctx context.Context, b *Breaker, op func(context.Context) (T
 		return value, errNoOperation
 	case b == nil:
 		return op(ctx)
-	case ctx == nil:
-		return value, errNoContext
 	}
 	permit, err := b.Allow(ctx)
 	if err != nil {
@@ -113,14 +110,17 @@ func (b *Breaker) Name() string {
 }
 
 // State returns the state that the next call would find: a breaker whose open time has
-// passed is HalfOpen. A nil *Breaker is Disabled.
+// passed is HalfOpen, and one whose probes have not ended in time is Open. A nil *Breaker is Disabled.
 func (b *Breaker) State() State {
 	if b == nil {
 		return Disabled
 	}
 	e := b.current.Load()
-	if e.state == Open && b.now() >= e.until {
+	switch {
+	case e.state == Open && b.now() >= e.until:
 		return HalfOpen
+	case e.state == HalfOpen && b.hangs(e, b.now()):
+		return Open
 	}
 	return e.state
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/backoff"
 	"github.com/observable-go/toolkit/resilience/breaker"
+	"github.com/observable-go/toolkit/resilience/retry"
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
@@ -58,34 +59,36 @@ func open(opts ...breaker.Option) *breaker.Breaker {
 func TestInvalidOptions(t *testing.T) {
 	t.Parallel()
 	for want, option := range map[string]breaker.Option{
-		"failure_ratio: 0 is not allowed: want more than 0, up to 1":                  breaker.WithFailureRatio(0),
-		"failure_ratio: 1.1 is not allowed":                                           breaker.WithFailureRatio(1.1),
-		"failure_ratio: NaN is not allowed":                                           breaker.WithFailureRatio(math.NaN()),
-		"slow_ratio: -1 is not allowed":                                               breaker.WithSlowRatio(-1, 1),
-		"slow_threshold: 0s is not allowed: want more than 0s":                        breaker.WithSlowRatio(1, 0),
-		"consecutive_failures: 0 is not allowed: want 1 to 1000000":                   breaker.WithConsecutiveFailures(0),
-		"consecutive_failures: 1000001 is not allowed":                                breaker.WithConsecutiveFailures(1_000_001),
-		"min_calls: 0 is not allowed: want 1 to 1000000":                              breaker.WithMinCalls(0),
-		"time_window: 9ms is not allowed: want at least 10ms":                         breaker.WithTimeWindow(9 * time.Millisecond),
-		"count_window: -1 is not allowed: want 1 to 1000000":                          breaker.WithCountWindow(-1),
-		"min_calls: 20 is not allowed: want at most the 10 calls of the count window": breaker.WithCountWindow(10),
-		"open_time: 0s is not allowed: want more than 0s":                             breaker.WithOpenTime(0),
-		"open_backoff: <nil> is not allowed: want a backoff.Backoff":                  breaker.WithOpenBackoff(nil),
-		"backoff: Initial: -1ns is not allowed":                                       breaker.WithOpenBackoff(backoff.Exponential{Initial: -1}),
-		"probes: 0 is not allowed: want 1 to 10000":                                   breaker.WithProbes(0),
-		"probe_timeout: -1ns is not allowed: want at least 0s; 0s is no bound":        breaker.WithProbeTimeout(-1),
-		"classifier: nil is not allowed: want a function":                             breaker.WithClassifier(nil),
-		"unknown: unknown is not allowed: want retryable, permanent or refused":       breaker.WithUnknown(resilience.ClassUnknown),
-		"unknown: Class(9) is not allowed":                                            breaker.WithUnknown(9),
-		"ignored: nil is not allowed: want a function":                                breaker.WithIgnored(nil),
-		"on_state_change: nil is not allowed: want a function":                        breaker.WithOnStateChange(nil),
-		"telemetry: WithMeterProvider: nil is not allowed":                            breaker.WithTelemetry(telemetry.WithMeterProvider(nil)),
+		"failure_ratio: 0 is not allowed: want more than 0, up to 1": breaker.WithFailureRatio(0),
+		"failure_ratio: 1.1 is not allowed":                          breaker.WithFailureRatio(1.1),
+		"failure_ratio: NaN is not allowed":                          breaker.WithFailureRatio(math.NaN()),
+		"slow_ratio: -1 is not allowed":                              breaker.WithSlowRatio(-1, 1),
+		"slow_threshold: 0s is not allowed: want more than 0s":       breaker.WithSlowRatio(1, 0),
+		"consecutive_failures: 0 is not allowed: want 1 to 1000000":  breaker.WithConsecutiveFailures(0),
+		"consecutive_failures: 1000001 is not allowed":               breaker.WithConsecutiveFailures(1_000_001),
+		"min_calls: 0 is not allowed: want 1 to 1000000":             breaker.WithMinCalls(0),
+		"time_window: 9ms is not allowed: want at least 10ms":        breaker.WithTimeWindow(9 * time.Millisecond),
+		"count_window: -1 is not allowed: want 1 to 1000000":         breaker.WithCountWindow(-1),
+
+		"open_time: 0s is not allowed: want more than 0s":                       breaker.WithOpenTime(0),
+		"open_backoff: <nil> is not allowed: want a backoff.Backoff":            breaker.WithOpenBackoff(nil),
+		"backoff: Initial: -1ns is not allowed":                                 breaker.WithOpenBackoff(backoff.Exponential{Initial: -1}),
+		"probes: 0 is not allowed: want 1 to 10000":                             breaker.WithProbes(0),
+		"probe_timeout: -1ns is not allowed: want at least 0s; 0s is no bound":  breaker.WithProbeTimeout(-1),
+		"classifier: nil is not allowed: want a function":                       breaker.WithClassifier(nil),
+		"unknown: unknown is not allowed: want retryable, permanent or refused": breaker.WithUnknown(resilience.ClassUnknown),
+		"unknown: Class(9) is not allowed":                                      breaker.WithUnknown(9),
+		"ignored: nil is not allowed: want a function":                          breaker.WithIgnored(nil),
+		"on_state_change: nil is not allowed: want a function":                  breaker.WithOnStateChange(nil),
+		"telemetry: WithMeterProvider: nil is not allowed":                      breaker.WithTelemetry(telemetry.WithMeterProvider(nil)),
 	} {
 		_, err := breaker.New("b", option)
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, `breaker: "b"`)
 	}
-	_, err := breaker.New("")
+	_, err := breaker.New("b", breaker.WithCountWindow(10), breaker.WithMinCalls(11))
+	require.ErrorContains(t, err, `breaker: "b": min_calls: 11 is not allowed: want at most the 10 calls of the count window`)
+	_, err = breaker.New("")
 	require.ErrorContains(t, err, "breaker: name: ")
 	assert.Panics(t, func() { breaker.MustNew("") })
 	_, err = breaker.New("b", nil, breaker.WithCountWindow(10), breaker.WithConsecutiveFailures(3))
@@ -171,6 +174,14 @@ func TestConditions(t *testing.T) {
 				{0, []error{nil, errDown, errDown, errDown}, breaker.Closed},
 				{31 * time.Second, times(3, errDown), breaker.Open},
 			}, breaker.ReasonFailureRatio},
+			"a short count window": {[]breaker.Option{breaker.WithCountWindow(4)}, []step{
+				{0, times(3, errDown), breaker.Closed},
+				{time.Hour, times(1, errDown), breaker.Open},
+			}, breaker.ReasonFailureRatio},
+			"slow calls alone leave the default": {[]breaker.Option{breaker.WithSlowRatio(1, time.Hour)}, []step{
+				{0, times(19, errDown), breaker.Closed},
+				{0, times(1, errDown), breaker.Open},
+			}, breaker.ReasonFailureRatio},
 			"several conditions": {[]breaker.Option{breaker.WithFailureRatio(0.9), breaker.WithConsecutiveFailures(5)}, []step{
 				{0, times(4, errDown), breaker.Closed},
 				{0, times(1, errDown), breaker.Open},
@@ -196,7 +207,7 @@ func TestSlowCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, err := range []error{nil, errDown, resilience.Permanent(errDown)} {
 			var changes []breaker.Change
-			b := breaker.MustNew("b", breaker.WithSlowRatio(0.5, time.Second), breaker.WithMinCalls(4), breaker.WithProbes(1),
+			b := breaker.MustNew("b", breaker.WithSlowRatio(0.5, time.Second), breaker.WithFailureRatio(1), breaker.WithMinCalls(4), breaker.WithProbes(1),
 				breaker.WithOnStateChange(func(c breaker.Change) { changes = append(changes, c) }))
 			_ = do(b, nil, nil)
 			_ = b.Do(t.Context(), takes(time.Second, err))
@@ -227,10 +238,6 @@ func TestSlowCalls(t *testing.T) {
 
 func TestWhatCounts(t *testing.T) {
 	t.Parallel()
-	canceled, cancel := context.WithCancel(t.Context())
-	cancel()
-	expired, cancel := context.WithTimeout(t.Context(), -1)
-	defer cancel()
 	errIgnored := errors.New("ignored")
 	const success, failure, neither = 0, 1, -1
 	background := t.Context()
@@ -240,19 +247,19 @@ func TestWhatCounts(t *testing.T) {
 		want int
 	}{
 		"success":                         {background, nil, success},
-		"success of a caller that left":   {canceled, nil, success},
 		"unknown":                         {background, errDown, failure},
 		"known transient":                 {background, syscall.ECONNREFUSED, failure},
 		"retryable":                       {background, resilience.Retryable(errDown), failure},
 		"pushback":                        {background, resilience.RetryAfter(errDown, time.Second), failure},
 		"permanent":                       {background, resilience.Permanent(errDown), success},
 		"refused":                         {background, resilience.Refused(errDown), neither},
-		"the caller left":                 {canceled, errDown, neither},
-		"the caller left, as it looks":    {canceled, context.Canceled, neither},
+		"gave up after retries":           {background, gaveUp(errDown), failure},
+		"gave up on an answer":            {background, gaveUp(resilience.Permanent(errDown)), success},
+		"gave up on a refusal":            {background, gaveUp(resilience.Refused(errDown)), neither},
+		"gave up before an attempt":       {background, gaveUp(nil), neither},
+		"gave up, nested":                 {background, fmt.Errorf("client: %w", gaveUp(gaveUp(errDown))), failure},
+		"left before its turn":            {background, notSentError{}, neither},
 		"cancelled from within":           {background, fmt.Errorf("wrapped: %w", context.Canceled), neither},
-		"no time left":                    {expired, context.DeadlineExceeded, failure},
-		"no time left, called cancelled":  {expired, context.Canceled, failure},
-		"no time left, with an own word":  {expired, resilience.Permanent(errDown), success},
 		"deadline from within":            {background, context.DeadlineExceeded, failure},
 		"ignored":                         {background, fmt.Errorf("wrapped: %w", errIgnored), neither},
 		"ignored, though it is transient": {background, errors.Join(errIgnored, syscall.ECONNRESET), neither},
@@ -264,6 +271,53 @@ func TestWhatCounts(t *testing.T) {
 		assert.Equal(t, tt.want != neither, counts.Calls == 1, name)
 		assert.Equal(t, tt.want == failure, counts.Failures == 1, name)
 	}
+}
+
+// gaveUp is the error of a retry whose last attempt came to err.
+func gaveUp(err error) error {
+	return &retry.Error{Policy: "inner", Attempts: 4, Reason: retry.ErrExhausted, Last: err}
+}
+
+// notSentError is that of a call that left a queue.
+type notSentError struct{}
+
+func (notSentError) Error() string { return "left before its turn" }
+func (notSentError) NotSent() bool { return true }
+func (notSentError) Unwrap() error { return context.DeadlineExceeded }
+
+// What the end of the caller's context says depends on when it came and how.
+func TestEndOfTheContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for name, tt := range map[string]struct {
+			deadline bool // the context ends by its deadline, during the call
+			err      error
+			want     breaker.Counts
+		}{
+			"success of a caller that left":  {false, nil, breaker.Counts{Calls: 1}},
+			"the caller left":                {false, errDown, breaker.Counts{}},
+			"the caller left, as it looks":   {false, context.Canceled, breaker.Counts{}},
+			"no time left":                   {true, context.DeadlineExceeded, breaker.Counts{Calls: 1, Failures: 1, ConsecutiveFailures: 1}},
+			"no time left, called cancelled": {true, context.Canceled, breaker.Counts{Calls: 1, Failures: 1, ConsecutiveFailures: 1}},
+			"no time left, with an own word": {true, resilience.Permanent(errDown), breaker.Counts{Calls: 1}},
+		} {
+			b := breaker.MustNew("b")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			assert.Equal(t, tt.err, b.Do(ctx, func(ctx context.Context) error {
+				if !tt.deadline {
+					cancel()
+				}
+				<-ctx.Done()
+				return tt.err
+			}), name)
+			assert.Equal(t, tt.want, b.Counts(), name)
+			cancel()
+
+			err := b.Do(ctx, func(context.Context) error { t.Error("called"); return nil })
+			require.ErrorIs(t, err, ctx.Err(), "a context that is done makes no call")
+			assert.Equal(t, tt.want, b.Counts(), name)
+		}
+	})
 }
 
 func TestThreeNotFoundNeverOpen(t *testing.T) {
@@ -353,8 +407,6 @@ func TestRecovery(t *testing.T) {
 func TestProbesAreFreed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		canceled, cancel := context.WithCancel(t.Context())
-		defer cancel()
 		b := open(breaker.WithProbes(2))
 		time.Sleep(breaker.DefaultOpenTime)
 		for range 10 {
@@ -369,10 +421,11 @@ func TestProbesAreFreed(t *testing.T) {
 			second.Done(resilience.Refused(errDown))
 		}
 		for range 10 {
+			canceled, cancel := context.WithCancel(t.Context())
 			assert.Equal(t, context.Canceled, b.Do(canceled, func(context.Context) error { cancel(); return context.Canceled }))
+			require.ErrorIs(t, b.Do(canceled, func(context.Context) error { t.Error("called"); return nil }), context.Canceled,
+				"a dead context is no probe")
 		}
-		assert.Equal(t, context.Canceled, b.Do(canceled, func(context.Context) error { t.Error("called"); return nil }),
-			"a dead context is no probe")
 		require.NoError(t, do(b, nil, nil))
 		assert.Equal(t, breaker.Closed, b.State())
 	})
@@ -417,6 +470,7 @@ func TestProbesThatHang(t *testing.T) {
 		require.ErrorIs(t, do(b, nil), breaker.ErrOpen)
 		assert.Equal(t, breaker.HalfOpen, b.State())
 		time.Sleep(time.Nanosecond)
+		assert.Equal(t, breaker.Open, b.State(), "as the next call would find it")
 		require.ErrorIs(t, do(b, nil), breaker.ErrOpen)
 		assert.Equal(t, breaker.Open, b.State())
 		time.Sleep(breaker.DefaultOpenTime)

@@ -23,17 +23,21 @@ func (b *Breaker) judge(ctx context.Context, err error) telemetry.Result {
 			return telemetry.ResultIgnored
 		}
 	}
+	failure, asked := resilience.CalleeError(err)
+	if !asked {
+		return telemetry.ResultIgnored
+	}
 	rules := b.rules
 	if ended != nil {
 		// The time was over. Unless somebody has an opinion on the error itself, it is a
 		// timeout, whatever the operation calls it.
 		rules.WithoutKnown, rules.Unknown = true, resilience.ClassRetryable
 	}
-	switch rules.Classify(err) {
-	case resilience.ClassRefused:
+	switch rules.Classify(failure) {
+	case resilience.ClassRefused: // by the classifier, or as what is unknown
 		return telemetry.ResultIgnored
 	case resilience.ClassPermanent:
-		if isCanceled(err) {
+		if isCanceled(failure) {
 			return telemetry.ResultIgnored // something cancelled the operation from within
 		}
 		return telemetry.ResultSuccess

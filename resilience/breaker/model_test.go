@@ -63,11 +63,15 @@ func (m *model) enter(state State, failedProbes int) {
 	}
 }
 
+func (m *model) hangs() bool {
+	return m.taken >= m.probes && m.probeTimeout > 0 && m.now-m.lastProbe >= m.probeTimeout
+}
+
 func (m *model) allow() bool {
 	if m.state == Open && m.now >= m.until {
 		m.enter(HalfOpen, m.failedProbes)
 	}
-	if m.state == HalfOpen && m.taken >= m.probes && m.probeTimeout > 0 && m.now-m.lastProbe >= m.probeTimeout {
+	if m.state == HalfOpen && m.hangs() {
 		m.enter(Open, m.failedProbes+1)
 	}
 	switch m.state {
@@ -157,6 +161,9 @@ func configurations(random *rand.Rand, clk *handClock) (*Breaker, *model) {
 		options = append(options, WithProbeTimeout(m.probeTimeout))
 	}
 	which := 1 + random.IntN(7)
+	if which == 2 {
+		m.failureRatio = DefaultFailureRatio
+	}
 	if which&1 != 0 {
 		m.failureRatio = 0.2 + 0.8*random.Float64()
 		options = append(options, WithFailureRatio(m.failureRatio))
@@ -251,8 +258,11 @@ func checkSchedule(t *testing.T, random *rand.Rand, steps int, which string) {
 			m.enter(Closed, 0)
 		}
 		state := m.state
-		if state == Open && m.now >= m.until {
+		switch {
+		case state == Open && m.now >= m.until:
 			state = HalfOpen
+		case state == HalfOpen && m.hangs():
+			state = Open
 		}
 		if got := b.State(); got != state {
 			require.FailNow(t, "another state", "%s, step %d: %v, want %v", which, i, got, state)

@@ -36,7 +36,7 @@ type settings struct {
 	slowThreshold time.Duration
 	consecutive   int
 	conditions    bool // one was set
-	minCalls      int
+	minCalls      int  // 0: not set
 	countWindow   int
 	timeWindow    time.Duration
 	openBackoff   backoff.Backoff
@@ -54,8 +54,8 @@ type settings struct {
 // WithFailureRatio opens the breaker when this share of the calls in its window failed: more
 // than 0, up to 1. Like the ratio of slow calls it is looked at from [WithMinCalls] on.
 //
-// Conditions add up, and the first that is set replaces the default one, which is a failure
-// ratio of 0.5.
+// Conditions add up. This one and [WithConsecutiveFailures] replace the default one, which
+// is a failure ratio of 0.5.
 func WithFailureRatio(ratio float64) Option {
 	return func(s *settings) {
 		s.failureRatio, s.conditions = ratio, true
@@ -64,10 +64,11 @@ func WithFailureRatio(ratio float64) Option {
 }
 
 // WithSlowRatio opens the breaker when this share of the calls in its window, more than 0
-// and up to 1, took threshold or longer. A slow probe is a probe that failed.
+// and up to 1, took threshold or longer. A slow probe is a probe that failed. Failures are
+// still looked at.
 func WithSlowRatio(ratio float64, threshold time.Duration) Option {
 	return func(s *settings) {
-		s.slowRatio, s.slowThreshold, s.conditions = ratio, threshold, true
+		s.slowRatio, s.slowThreshold = ratio, threshold
 		s.ratio("slow_ratio", ratio)
 		s.reject(threshold <= 0, "slow_threshold", threshold, "more than 0s")
 	}
@@ -83,7 +84,8 @@ func WithConsecutiveFailures(n int) Option {
 }
 
 // WithMinCalls sets how many calls the window must hold before a ratio of them means
-// anything: 1 to [MaxCalls], 20 by default. A count window must be able to hold them.
+// anything: 1 to [MaxCalls]; 20 by default, or as many as a count window holds if that is
+// less.
 func WithMinCalls(n int) Option {
 	return func(s *settings) { s.minCalls = n; s.calls("min_calls", n) }
 }
@@ -215,6 +217,12 @@ func (s *settings) reject(bad bool, field string, value any, want string) {
 func (s *settings) complete() error {
 	if !s.conditions {
 		s.failureRatio = DefaultFailureRatio
+	}
+	if s.minCalls == 0 {
+		s.minCalls = DefaultMinCalls
+		if s.countWindow > 0 {
+			s.minCalls = min(s.minCalls, s.countWindow)
+		}
 	}
 	if s.openBackoff == nil {
 		s.openBackoff = backoff.Constant{Interval: s.openTime, Jitter: backoff.NoJitter}

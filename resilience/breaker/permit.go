@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/observable-go/toolkit/internal/ctxerr"
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
@@ -17,8 +18,8 @@ type Permit struct {
 }
 
 // Allow asks whether a call may pass: it returns a Permit, or an [*OpenError]. It is for
-// calls that are no function, such as streams; all others have [DoValue]. A half-open
-// breaker gives no probe to a context that is done, and returns that one's error.
+// calls that are no function, such as streams; all others have [DoValue]. With a context
+// that is done it returns that one's error, and no call is to be made.
 //
 //	permit, err := b.Allow(ctx)
 //	if err != nil {
@@ -27,8 +28,14 @@ type Permit struct {
 //	err = call(ctx)
 //	permit.Done(err)
 func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
-	if b == nil {
+	switch {
+	case b == nil:
 		return Permit{}, nil
+	case ctx == nil:
+		return Permit{}, errNoContext
+	case ctx.Err() != nil:
+		b.tel.Count(telemetry.ResultIgnored)
+		return Permit{}, ctxerr.NotSent(ctx, b.name, "before the call")
 	}
 	e := b.current.Load()
 	if e.state == Closed {
@@ -61,19 +68,22 @@ func (b *Breaker) allow(ctx context.Context, e *epoch) (Permit, error) {
 			}
 			b.change(ctx, e, HalfOpen, e.failedProbes, ReasonOpenTimePassed)
 		case HalfOpen:
-			if err := ctx.Err(); err != nil {
-				return Permit{}, err
-			}
 			now := b.now()
 			if e.halfOpen.takeProbe(now, int64(b.probes)) {
 				return b.permit(ctx, e), nil
 			}
-			if b.probeTimeout == 0 || now-time.Duration(e.halfOpen.last.Load()) < b.probeTimeout {
+			if !b.hangs(e, now) {
 				return Permit{}, b.reject(ctx, HalfOpen, b.openTime(e.failedProbes+1))
 			}
 			b.change(ctx, e, Open, e.failedProbes+1, ReasonProbeTimeout)
 		}
 	}
+}
+
+// hangs reports whether the probes of a half-open breaker have not ended in time.
+func (b *Breaker) hangs(e *epoch, now time.Duration) bool {
+	return b.probeTimeout > 0 && e.halfOpen.probes.Load() >= int64(b.probes) &&
+		now-time.Duration(e.halfOpen.last.Load()) >= b.probeTimeout
 }
 
 func (b *Breaker) reject(ctx context.Context, state State, after time.Duration) error {

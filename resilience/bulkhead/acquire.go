@@ -159,5 +159,5 @@ func (b *Bulkhead) refuse(ctx context.Context, s state, e *FullError) error {
 // ended tells of a call whose context ended before its turn and returns its error.
 func (b *Bulkhead) ended(ctx context.Context) error {
 	b.tel.Count(telemetry.ResultCanceled)
-	return ctxerr.Ended(ctx, b.name, "before the call's turn")
+	return ctxerr.NotSent(ctx, b.name, "before the call's turn")
 }

@@ -64,8 +64,9 @@ func (a *adaptive) begin(b *Bulkhead, s state) sampled {
 // end tells the algorithm how the call ended.
 func (c *sampled) end(err error) {
 	b := c.bulkhead
-	dropped := err != nil
-	if dropped && resilience.Classify(err) != resilience.ClassRetryable {
+	failure, asked := resilience.CalleeError(err)
+	dropped := failure != nil
+	if !asked || dropped && resilience.Classify(failure) != resilience.ClassRetryable {
 		return // it may not have reached the callee, so its latency says nothing
 	}
 	b.adaptive.observe(c, Sample{Latency: clock.Since(b.clock, c.began), Inflight: c.inflight, Dropped: dropped})

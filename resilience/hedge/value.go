@@ -3,6 +3,7 @@ package hedge
 import (
 	"context"
 
+	"github.com/observable-go/toolkit/internal/ctxerr"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
@@ -48,7 +49,7 @@ func DoValue[T any](ctx context.Context, h *Hedge, op func(context.Context) (T, 
 		return value, errNoContext
 	case ctx.Err() != nil:
 		h.tel.Count(telemetry.ResultCanceled)
-		return value, h.contextError(ctx, nil)
+		return value, ctxerr.NotSent(ctx, h.name, "before the call")
 	}
 	h.deposit(ctx)
 	if !resilience.MayRetry(ctx) {

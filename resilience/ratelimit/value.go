@@ -123,5 +123,5 @@ func (l *Limiter) refuse(ctx context.Context, t turn) error {
 // ended tells of a call whose context ended before its turn and returns its error.
 func (l *Limiter) ended(ctx context.Context) error {
 	l.tel.Count(telemetry.ResultCanceled)
-	return ctxerr.Ended(ctx, l.name, "before the call's turn")
+	return ctxerr.NotSent(ctx, l.name, "before the call's turn")
 }

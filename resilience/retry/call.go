@@ -121,6 +121,7 @@ func (c *call) next(err error) bool {
 	case resilience.ClassPermanent:
 		return c.pass(telemetry.OutcomeNotRetryable)
 	case resilience.ClassRefused:
+		c.refundUnsent(err)
 		return c.pass(telemetry.OutcomeRefused)
 	default:
 		return c.pass(telemetry.OutcomeUnclassified)
@@ -162,8 +163,7 @@ func (c *call) failed(err error) resilience.Class {
 		}
 	}
 	if b := c.policy.shared.learns; b != nil && !is(c.ctx.Err(), context.Canceled) {
-		_, pushback := resilience.Pushback(err)
-		b.Observe(class, pushback)
+		b.Observe(class, resilience.Throttled(err))
 	}
 	c.last = telemetry.Failure{Number: c.attempts, Err: err, ErrorType: errorType}
 	c.history.add(Failure{Attempt: c.attempts, Err: err})
@@ -199,7 +199,7 @@ func (c *call) waitForRetry() *stop {
 	}
 	c.delay = delay
 	c.history.setDelay(c.attempts, delay)
-	c.policy.warnIfNested(c.ctx)
+	c.policy.warnIfNested(c.ctx, nil)
 	c.tel.RetryScheduled(&c.last, delay, pushback)
 	err := c.timer.Wait(c.ctx, s.clock, delay)
 	if err == nil && s.onRetry != nil {
@@ -272,6 +272,9 @@ func (c *call) finish(err error, end *telemetry.RetryEnd) bool {
 	c.err, c.finished = err, true
 	end.Attempts = c.attempts
 	end.Nested = err != nil && (resilience.AttemptFrom(c.ctx) != nil || isNested(c.last.Err))
+	if end.Nested && c.rules.max > 1 {
+		c.policy.warnIfNested(c.ctx, c.last.Err)
+	}
 	if s := c.policy.shared; c.policy.tel != nil || err != nil {
 		if end.Timed = !c.began.IsZero(); end.Timed {
 			end.Duration = clock.Since(s.clock, c.began)
@@ -310,6 +313,15 @@ func (c *call) refund() {
 	if c.reserved {
 		c.reserved = false
 		c.policy.shared.budget.Refund()
+	}
+}
+
+// refundUnsent gives back a retry that a policy further in rejected: the callee was not asked.
+func (c *call) refundUnsent(err error) {
+	if b := c.policy.shared.budget; b != nil && c.attempts > 1 {
+		if _, asked := resilience.CalleeError(err); !asked {
+			b.Refund()
+		}
 	}
 }
 

@@ -74,7 +74,8 @@ func WithMaxPushback(d time.Duration) Option {
 // also after an Update. The bounds are those of b; a negative delay counts as 0.
 //
 // A b with a method Observe(resilience.Class, bool) is told of every attempt: its class,
-// resilience.ClassUnknown for a success, and whether the callee said when to come back.
+// resilience.ClassUnknown for a success, and whether the callee asked for fewer calls, as
+// resilience.Throttled tells.
 // Attempts that the caller cancelled are left out. Delays of package adaptive learn by it.
 func WithBackoff(b backoff.Backoff) Option {
 	return func(s *settings) error {

@@ -2,6 +2,7 @@ package retry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/observable-go/toolkit/resilience"
@@ -32,16 +33,20 @@ func (p *Policy) Warn(ctx context.Context, problem resilience.Problem) {
 	}
 }
 
-// warnIfNested tells, once, that the policy is about to retry within a retry: what
-// [resilience.Check] finds in a chain happens here by calls within calls.
-func (p *Policy) warnIfNested(ctx context.Context) {
+// warnIfNested tells, once, that there are retries within retries: that the policy makes
+// them within those of an outer one, or that err is that of an inner one which made some.
+// What [resilience.Check] finds in a chain happens here by calls within calls.
+func (p *Policy) warnIfNested(ctx context.Context, err error) {
 	outer := resilience.AttemptFrom(ctx)
-	if outer == nil || p.tel == nil || p.shared.nested.Swap(true) {
+	inner, _ := errors.AsType[*Error](err)
+	if p.tel == nil || outer == nil && (inner == nil || inner.Attempts < 2) || p.shared.nested.Swap(true) {
 		return
 	}
-	p.Warn(ctx, resilience.Problem{
-		Reason: resilience.NestedRetries,
-		Detail: fmt.Sprintf("retry %q was about to retry within attempt %d of %q: their attempts multiply; keep one of them",
-			p.name, outer.Number, outer.Policy),
-	})
+	detail := "their attempts multiply; keep one of them"
+	if outer != nil {
+		detail = fmt.Sprintf("retry %q was about to retry within attempt %d of %q: %s", p.name, outer.Number, outer.Policy, detail)
+	} else {
+		detail = fmt.Sprintf("an attempt of retry %q had been made %d times by retry %q: %s", p.name, inner.Attempts, inner.Policy, detail)
+	}
+	p.Warn(ctx, resilience.Problem{Reason: resilience.NestedRetries, Detail: detail})
 }

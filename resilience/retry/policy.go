@@ -47,7 +47,7 @@ type shared struct {
 
 // An observer is a backoff that learns from attempts.
 type observer interface {
-	Observe(class resilience.Class, pushback bool)
+	Observe(class resilience.Class, throttled bool)
 }
 
 // rules is a Config made ready for use. They are never changed: an Update replaces
@@ -154,6 +154,14 @@ func (p *Policy) Config() Config {
 		return c.withDefaults()
 	}
 	return p.shared.rules.Load().Config
+}
+
+// Budget returns the budget that caps the policy's retries, or nil if none does.
+func (p *Policy) Budget() resilience.Budget {
+	if p == nil {
+		return nil
+	}
+	return p.shared.budget
 }
 
 // Name returns the policy's name.

@@ -63,6 +63,8 @@ func TestLogLines(t *testing.T) {
 		assert.Equal(t, []string{""}, lines(t.Context(), errPermanent), "nor does one that was not to be retried: it is the caller's to log")
 		assert.Contains(t, lines(t.Context(), errPlain)[0], "level=INFO msg=\"similarity_search: Gave up after attempt 1/4 (unclassified): plain\"")
 		assert.Contains(t, lines(t.Context(), errTransient, errPlain)[1], "level=WARN msg=\"similarity_search: Gave up after attempt 2/4 (unclassified): plain\"")
+		assert.Equal(t, []string{""}, lines(t.Context(), resilience.Refused(errPlain)), "a refusal is its guard's to log")
+		assert.Contains(t, lines(t.Context(), errTransient, resilience.Refused(errPlain))[1], "level=WARN msg=\"similarity_search: Gave up after attempt 2/4 (refused): plain\"")
 		assert.Contains(t, lines(resilience.NoRetry(t.Context()), errTransient)[0], "(no_retry)")
 
 		ctx, cancel := context.WithCancel(t.Context())
@@ -428,7 +430,55 @@ func TestWarnsOfNestedRetries(t *testing.T) {
 	assert.Contains(t, nested(), telemetry.EventCompositionWarning)
 	assert.Contains(t, signals.Lines()[1], `inner: The composition of policies is wrong (nested_retries): retry \"inner\" was about to retry within attempt 2 of \"outer\"`)
 	assert.NotContains(t, nested(), telemetry.EventCompositionWarning)
-	assert.Equal(t, map[string]float64{"nested_retries inner": 1}, signals.Metric(t, telemetry.MetricCompositionWarnings))
+	assert.Equal(t, map[string]float64{"nested_retries inner": 1, "nested_retries outer": 1},
+		signals.Metric(t, telemetry.MetricCompositionWarnings), "both ends notice it")
+}
+
+// The outer policy notices retries within its first attempt too, which carries no mark.
+func TestWarnsOfNestedRetriesInAFirstAttempt(t *testing.T) {
+	t.Parallel()
+	signals := signaltest.New()
+	inner := retry.MustNew("inner", retry.WithInitialDelay(0), retry.WithTelemetry(telemetry.Off()))
+	for range 2 {
+		outer := retry.MustNew("outer", retry.WithTelemetry(signals.Options()...))
+		for range 2 {
+			_ = outer.Do(t.Context(), func(ctx context.Context) error {
+				return inner.Do(ctx, func(context.Context) error { return errTransient })
+			})
+		}
+	}
+	assert.Equal(t, map[string]float64{"nested_retries outer": 2}, signals.Metric(t, telemetry.MetricCompositionWarnings), "once a policy")
+	assert.Contains(t, signals.Lines()[0], `an attempt of retry \"outer\" had been made 4 times by retry \"inner\"`)
+
+	once := retry.MustNew("once", retry.WithMaxRetries(0), retry.WithTelemetry(signals.Options()...))
+	_ = once.Do(t.Context(), func(ctx context.Context) error {
+		return inner.Do(ctx, func(context.Context) error { return errTransient })
+	})
+	assert.NotContains(t, signals.Metric(t, telemetry.MetricCompositionWarnings), "nested_retries once", "it retries nothing")
+}
+
+// A retry that a guard further in rejected was not sent: the budget gets it back.
+func TestRejectedRetryIsRefunded(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		second error
+		want   int
+	}{
+		"rejected by a guard":     {resilience.Refused(errPlain), 1},
+		"sent, and given up":      {&retry.Error{Attempts: 2, Last: errPlain}, 0},
+		"sent, and not retryable": {resilience.Permanent(errPlain), 0},
+	} {
+		b := &fakeBudget{left: 5}
+		calls := 0
+		_ = retry.MustNew("p", retry.WithInitialDelay(0), retry.WithBudget(b)).Do(t.Context(), func(context.Context) error {
+			if calls++; calls == 1 {
+				return errTransient
+			}
+			return tt.second
+		})
+		assert.Equal(t, 1, b.granted, name)
+		assert.Equal(t, tt.want, b.refunded, name)
+	}
 }
 
 func TestDescribe(t *testing.T) {

@@ -30,6 +30,7 @@ type settings struct {
 	attemptTimeout time.Duration // unset: see DefaultAttemptTimeout
 	retry          []retry.Option
 	budget         part[resilience.Budget]
+	noBudget       bool // WithBudget was given nil
 	limit          *ratelimit.Limiter
 	adaptive       *adaptive.RateLimiter
 	throttle       *adaptive.Throttle
@@ -64,16 +65,22 @@ func WithAttemptTimeout(d time.Duration) Option {
 	return func(s *settings) { s.attemptTimeout = d; s.atLeast0("attempt_timeout", d) }
 }
 
-// WithRetry adds options of the retry policy. A budget belongs into [WithBudget].
+// WithRetry adds options of the retry policy. A budget belongs into [WithBudget], and a
+// timeout of attempts into [WithAttemptTimeout].
 func WithRetry(opts ...retry.Option) Option {
 	return func(s *settings) { s.retry = append(s.retry, opts...) }
 }
 
 // WithBudget caps the retries by b, which may be shared with other stacks, in place of a
-// budget of the stack's own. A nil b caps nothing, which turns an outage of the callee into
-// four times its load.
+// budget of the stack's own.
 func WithBudget(b resilience.Budget) Option {
-	return func(s *settings) { s.budget = part[resilience.Budget]{true, b} }
+	return func(s *settings) { s.budget, s.noBudget = part[resilience.Budget]{true, b}, b == nil }
+}
+
+// WithoutBudget caps no retries, which turns an outage of the callee into four times its
+// load.
+func WithoutBudget() Option {
+	return func(s *settings) { s.budget, s.noBudget = part[resilience.Budget]{given: true}, false }
 }
 
 // WithRateLimit limits the rate of attempts by l. By default nothing does.
@@ -99,7 +106,8 @@ func WithBreakerOptions(opts ...breaker.Option) Option {
 	return func(s *settings) { s.breakerOptions = append(s.breakerOptions, opts...) }
 }
 
-// WithBreaker takes b in place of a breaker of the stack's own. A nil b is none.
+// WithBreaker takes b in place of a breaker of the stack's own. It keeps its own rules of
+// what counts: see [breaker.WithClassifier]. A nil b is none.
 func WithBreaker(b *breaker.Breaker) Option {
 	return func(s *settings) { s.breaker = part[*breaker.Breaker]{true, b} }
 }
@@ -132,6 +140,8 @@ func (s *settings) complete() error {
 	switch {
 	case s.err != nil:
 		return s.err
+	case s.noBudget:
+		return errors.New("budget: nil is not allowed: want a budget, or WithoutBudget")
 	case s.breaker.given && len(s.breakerOptions) > 0:
 		return errors.New("breaker: WithBreakerOptions " + want)
 	case s.bulkhead.given && s.limitsBulkhead:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/observable-go/toolkit/resilience"
@@ -108,7 +109,24 @@ func (s *Stack) makeRetry(name string, set *settings) (err error) {
 		options = append(options, retry.WithBudget(s.budget))
 	}
 	s.retry, err = retry.New(name, append(options, set.retry...)...)
-	return err
+	switch {
+	case err != nil:
+		return err
+	case !same(s.retry.Budget(), s.budget):
+		return errors.New("retry: WithBudget is not allowed here: want WithBudget of the stack")
+	case s.retry.Config().AttemptTimeout > 0:
+		return errors.New("retry: attempt_timeout is not allowed here, as it would bound the waits for a turn too: want WithAttemptTimeout of the stack")
+	}
+	return nil
+}
+
+// same reports whether two budgets are one, also if they cannot be compared.
+func same(a, b resilience.Budget) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	t := reflect.TypeOf(a)
+	return t == reflect.TypeOf(b) && (!t.Comparable() || a == b)
 }
 
 func (s *Stack) makeBreaker(name string, set *settings) (err error) {

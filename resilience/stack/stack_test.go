@@ -54,7 +54,7 @@ func TestParts(t *testing.T) {
 	assert.Equal(t, []string{
 		"timeout orders", "retry orders", "throttle orders", "adaptive orders", "ratelimit orders", "breaker orders", "bulkhead orders", "timeout orders.attempt",
 	}, kinds(all))
-	bare := stack.MustNew("orders", stack.WithTimeout(0), stack.WithAttemptTimeout(0), stack.WithBreaker(nil), stack.WithBulkhead(nil), stack.WithBudget(nil))
+	bare := stack.MustNew("orders", stack.WithTimeout(0), stack.WithAttemptTimeout(0), stack.WithBreaker(nil), stack.WithBulkhead(nil), stack.WithoutBudget())
 	assert.Equal(t, []string{"retry orders"}, kinds(bare))
 	assert.Nil(t, bare.Budget())
 
@@ -71,6 +71,9 @@ func TestInvalidOptions(t *testing.T) {
 		"timeout: -1ns is not allowed: want at least 0s; 0s is no bound":          {stack.WithTimeout(-1)},
 		"attempt_timeout: -1ns is not allowed: want at least 0s":                  {stack.WithAttemptTimeout(-1)},
 		"max_retries: -5 is not allowed: want 0 to":                               {stack.WithRetry(retry.WithMaxRetries(-5))},
+		"budget: nil is not allowed: want a budget, or WithoutBudget":             {stack.WithBudget(nil)},
+		"retry: WithBudget is not allowed here: want WithBudget of the stack":     {stack.WithRetry(retry.WithBudget(budget.MustNew("b")))},
+		"retry: attempt_timeout is not allowed here":                              {stack.WithRetry(retry.WithAttemptTimeout(time.Second))},
 		"probes: 0 is not allowed":                                                {stack.WithBreakerOptions(breaker.WithProbes(0))},
 		"limit: 0 is not allowed":                                                 {stack.WithBulkheadLimit(0)},
 		"breaker: WithBreakerOptions is not allowed together with a part":         {stack.WithBreaker(nil), stack.WithBreakerOptions(breaker.WithProbes(1))},
@@ -221,8 +224,12 @@ func TestWrongTimesAreTold(t *testing.T) {
 	assert.Equal(t, map[string]float64{"timeout_too_short orders": 1}, signals.Metric(t, telemetry.MetricCompositionWarnings))
 	require.Len(t, signals.Lines(), 1)
 
+	problems := resilience.Check(stack.MustNew("orders", stack.WithTimeout(time.Second), stack.WithAttemptTimeout(2*time.Second)))
+	require.Len(t, problems, 1, "it looks into a stack")
+	assert.Equal(t, resilience.TimeoutTooShort, problems[0].Reason)
+
 	outer := retry.MustNew("outer")
-	problems := resilience.Check(outer, stack.MustNew("orders"))
+	problems = resilience.Check(outer, stack.MustNew("orders"))
 	require.Len(t, problems, 1)
 	assert.Equal(t, resilience.NestedRetries, problems[0].Reason)
 }

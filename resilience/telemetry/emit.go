@@ -187,6 +187,10 @@ func (c *RetryCall) level(e *RetryEnd) slog.Level {
 		if !retried {
 			return slog.LevelInfo // often a surprise, often an ordinary answer
 		}
+	case OutcomeRefused:
+		if !retried && e.Reason == "" {
+			return slog.LevelDebug // an open breaker refuses every call
+		}
 	case OutcomeNotRetryable, OutcomeCanceled, OutcomeNotStarted:
 		if !retried {
 			return slog.LevelDebug // it is the caller's to log
