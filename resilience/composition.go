@@ -20,7 +20,7 @@ type Part interface {
 // composition depends on it. Times are 0 where there are none.
 type Description struct {
 	// Kind is "retry", "breaker", "bulkhead", "ratelimit", "adaptive", "throttle",
-	// "timeout" or "stack", and Name is the policy's own.
+	// "timeout" or "stack", and Name is the policy's own. A part without a name is none.
 	Kind, Name string
 	// Repeats: the policy may call the operation several times.
 	Repeats bool
@@ -49,7 +49,8 @@ const (
 	// place of attempts: failures that the retry makes good are hidden from it, and it
 	// cannot stop the retries of a call when the callee is down.
 	BreakerOutsideRetry = "breaker_outside_retry"
-	// TimeoutTooShort: a timeout outside of a retry leaves no time for a second attempt.
+	// TimeoutTooShort: a timeout outside of a retry leaves no time for a second attempt, if
+	// the first one takes its own timeout or if the delay before the second is the mean one.
 	TimeoutTooShort = "timeout_too_short"
 )
 
@@ -81,7 +82,9 @@ func describe(policies []Policy) (stages []Description) {
 		if s, ok := p.(interface{ Stages() []Policy }); ok {
 			stages = append(stages, describe(s.Stages())...)
 		} else if part, ok := p.(Part); ok {
-			stages = append(stages, part.Describe())
+			if d := part.Describe(); d.Name != "" { // a nil part does nothing
+				stages = append(stages, d)
+			}
 		}
 	}
 	return stages
@@ -137,7 +140,7 @@ func (w *warning) tell(ctx context.Context, stages []Policy) {
 		return
 	}
 	for _, s := range stages {
-		if part, ok := s.(Part); ok {
+		if part, ok := s.(Part); ok && part.Describe().Name != "" {
 			for _, p := range w.problems {
 				part.Warn(ctx, p)
 			}

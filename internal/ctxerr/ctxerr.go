@@ -3,7 +3,6 @@ package ctxerr
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -12,8 +11,8 @@ import (
 // be done.
 func Ended(ctx context.Context, who, when string) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if is(cause, err) {
-		return fmt.Errorf("%s: the context ended %s: %w", who, when, cause)
+	if cause == err {
+		return fmt.Errorf("%s: the context ended %s: %w", who, when, err)
 	}
 	return fmt.Errorf("%s: the context ended %s: %w: %w", who, when, cause, err)
 }
@@ -28,9 +27,3 @@ func (e notSent) Unwrap() error { return e.error }
 
 // NotSent is for resilience.CalleeError.
 func (notSent) NotSent() bool { return true }
-
-// is does what errors.Is does, for a cause from anywhere: one whose methods panic is none.
-func is(cause, err error) (is bool) {
-	defer func() { _ = recover() }()
-	return errors.Is(cause, err)
-}

@@ -28,7 +28,7 @@ func TestEnded(t *testing.T) {
 	}{
 		"no cause":            {nil, "p: the context ended at once: context canceled"},
 		"cause":               {errWhy, "p: the context ended at once: why: context canceled"},
-		"cause that wraps it": {fmt.Errorf("why: %w", context.Canceled), "p: the context ended at once: why: context canceled"},
+		"cause that wraps it": {fmt.Errorf("why: %w", context.Canceled), "p: the context ended at once: why: context canceled: context canceled"},
 		"hostile cause":       {hostileError{}, "p: the context ended at once: hostile: context canceled"},
 	} {
 		ctx, cancel := context.WithCancelCause(t.Context())

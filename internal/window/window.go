@@ -130,8 +130,23 @@ func (w *Last) Add(isFailed, isSlow bool) {
 	}
 }
 
-// Sum returns what was counted of the last calls.
-func (w *Last) Sum() Counts { return w.sum.load() }
+// Sum returns what was counted of the last calls. While others count it may be off by as
+// many calls as they are at.
+func (w *Last) Sum() Counts {
+	n := w.sum.load()
+	n.Calls = max(n.Calls, 0)
+	n.Failures = min(max(n.Failures, 0), n.Calls)
+	n.Slow = min(max(n.Slow, 0), n.Calls)
+	return n
+}
+
+// Recount is Sum by a look at every call of the window.
+func (w *Last) Recount() (n Counts) {
+	for i := range w.calls {
+		n = n.Plus(countsOf(w.calls[i].Load()))
+	}
+	return n
+}
 
 func countsOf(bits uint32) Counts {
 	return Counts{Calls: int64(bits & counted), Failures: int64(bits & failed / failed), Slow: int64(bits & slow / slow)}

@@ -90,6 +90,7 @@ func TestLastAgainstAModel(t *testing.T) {
 				want = want.Plus(before.counts())
 			}
 			require.Equal(t, want, w.Sum(), "seed %d, call %d", seed, i)
+			require.Equal(t, want, w.Recount(), "seed %d, call %d", seed, i)
 		}
 	}
 }

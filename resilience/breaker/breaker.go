@@ -26,7 +26,7 @@ type Breaker struct {
 	current atomic.Pointer[epoch]
 
 	mu        sync.Mutex // held to change the state, never during a call or a report
-	changes   []report   // to be told of
+	changes   []Change   // that the user's function is to be told of
 	reporting bool       // somebody is telling of them
 }
 

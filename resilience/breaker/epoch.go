@@ -23,6 +23,8 @@ type epoch struct {
 	openFor  time.Duration // in state Open
 	until    time.Duration // in state Open
 	halfOpen halfOpenEpoch
+	// ifItFails is about how long the breaker will be open if a probe fails, in state HalfOpen.
+	ifItFails time.Duration
 }
 
 // closedEpoch is what a closed breaker counts.
@@ -65,12 +67,21 @@ func one(is bool) int64 {
 }
 
 func (c *closedEpoch) counts(now time.Duration) Counts {
-	var sum window.Counts
 	if c.byCalls != nil {
-		sum = c.byCalls.Sum()
-	} else {
-		sum = c.byTime.Sum(now)
+		return c.with(c.byCalls.Sum())
 	}
+	return c.with(c.byTime.Sum(now))
+}
+
+// recount is counts, exact also while others count: what a breaker opens for must have been.
+func (c *closedEpoch) recount(now time.Duration) Counts {
+	if c.byCalls != nil {
+		return c.with(c.byCalls.Recount())
+	}
+	return c.counts(now)
+}
+
+func (c *closedEpoch) with(sum window.Counts) Counts {
 	return Counts{sum.Calls, sum.Failures, sum.Slow, c.consecutive.Load()}
 }
 
@@ -91,8 +102,8 @@ func (h *halfOpenEpoch) takeProbe(now time.Duration, limit int64) bool {
 		if n >= limit {
 			return false
 		}
+		h.last.Store(int64(now)) // first, so that nobody sees all probes taken and an old time
 		if h.probes.CompareAndSwap(n, n+1) {
-			h.last.Store(int64(now))
 			return true
 		}
 	}
@@ -128,9 +139,10 @@ func (b *Breaker) newEpoch(state State, failedProbes int, now time.Duration) *ep
 		}
 	case Open:
 		e.openFor = b.openTime(failedProbes)
-		e.until = now + e.openFor
+		e.until = now + min(e.openFor, math.MaxInt64-max(now, 0))
 	case HalfOpen:
 		e.halfOpen.last.Store(int64(now))
+		e.ifItFails = b.openTime(failedProbes + 1)
 	default:
 	}
 	return e

@@ -3,6 +3,7 @@ package breaker
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/observable-go/toolkit/resilience"
@@ -50,10 +51,11 @@ func (e *OpenError) Error() string {
 
 // roundUp rounds to what a reader wants to know.
 func roundUp(d time.Duration) time.Duration {
-	if r := d.Round(100 * time.Millisecond); r >= d && r > 0 {
-		return r
+	const unit = 100 * time.Millisecond
+	if d > math.MaxInt64-unit {
+		return d
 	}
-	return (d + 100*time.Millisecond).Truncate(100 * time.Millisecond)
+	return (d + unit - 1).Truncate(unit)
 }
 
 // Is reports whether target is [ErrOpen].

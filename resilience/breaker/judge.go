@@ -37,10 +37,13 @@ func (b *Breaker) judge(ctx context.Context, err error) telemetry.Result {
 	case resilience.ClassRefused: // by the classifier, or as what is unknown
 		return telemetry.ResultIgnored
 	case resilience.ClassPermanent:
-		if isCanceled(failure) {
-			return telemetry.ResultIgnored // something cancelled the operation from within
+		switch {
+		case !isCanceled(failure):
+			return telemetry.ResultSuccess
+		case ended != nil: // a classifier took the end of the time for that
+			return telemetry.ResultFailure
 		}
-		return telemetry.ResultSuccess
+		return telemetry.ResultIgnored // something cancelled the operation from within
 	default:
 		return telemetry.ResultFailure
 	}

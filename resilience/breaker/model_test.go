@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -369,4 +370,116 @@ func TestAnEpochEndsOnce(t *testing.T) {
 	assert.True(t, b.change(context.Background(), e, Open, 0, ReasonFailureRatio))
 	assert.False(t, b.change(context.Background(), e, Open, 0, ReasonFailureRatio))
 	assert.Equal(t, 1, changes)
+}
+
+// What a change tells of the probes, and how long the breaker is open after them.
+func TestChangesOfAHalfOpenBreaker(t *testing.T) {
+	t.Parallel()
+	clk := &handClock{}
+	var changes []Change
+	b := MustNew("b", WithClock(clk), WithConsecutiveFailures(1), WithSlowRatio(1, time.Second), WithProbes(3), WithProbeTimeout(time.Minute),
+		WithOpenBackoff(backoff.Exponential{Initial: 10 * time.Second, Jitter: backoff.FullJitter}),
+		WithOnStateChange(func(c Change) { changes = append(changes, c) }))
+	pass := func(d time.Duration) { clk.now.Add(int64(d)) }
+	allow := func() Permit {
+		p, err := b.Allow(context.Background())
+		require.NoError(t, err)
+		return p
+	}
+	last := func() Change { return changes[len(changes)-1] }
+
+	_ = b.Do(context.Background(), fails)
+	assert.Equal(t, Change{"b", Closed, Open, ReasonConsecutiveFailures, Counts{1, 1, 0, 1}, 5 * time.Second}, last(), "half of 10 s, by jitter")
+
+	pass(5 * time.Second)
+	first, second := allow(), allow()
+	assert.Equal(t, Change{"b", Open, HalfOpen, ReasonOpenTimePassed, Counts{}, 0}, last())
+	first.Done(nil)
+	ignored := allow()
+	pass(2 * time.Second)
+	ignored.Ignore() // slow as it is
+	second.Done(errDown)
+	assert.Equal(t, Change{"b", HalfOpen, Open, ReasonProbeFailed, Counts{2, 1, 1, 1}, 10 * time.Second}, last())
+
+	pass(10 * time.Second)
+	hang := allow()
+	_, _ = allow(), allow()
+	_, err := b.Allow(context.Background())
+	var open *OpenError
+	require.ErrorAs(t, err, &open)
+	assert.Equal(t, OpenError{"b", HalfOpen, 20 * time.Second}, *open, "as long as it would be open")
+	pass(time.Minute)
+	_, err = b.Allow(context.Background())
+	require.ErrorIs(t, err, ErrOpen)
+	assert.Equal(t, Change{"b", HalfOpen, Open, ReasonProbeTimeout, Counts{}, 20 * time.Second}, last())
+	hang.Done(nil)
+
+	pass(20 * time.Second)
+	slow := allow()
+	pass(time.Second)
+	slow.Done(nil)
+	assert.Equal(t, Change{"b", HalfOpen, Open, ReasonProbeFailed, Counts{1, 0, 1, 0}, 40 * time.Second}, last())
+
+	pass(40 * time.Second)
+	for range 3 {
+		p := allow()
+		p.Done(nil)
+	}
+	assert.Equal(t, Change{"b", HalfOpen, Closed, ReasonProbesSucceeded, Counts{3, 0, 0, 0}, 0}, last())
+}
+
+func TestOddOpenTimes(t *testing.T) {
+	t.Parallel()
+	constant := func(d time.Duration) Option {
+		return WithOpenBackoff(backoff.Func(func(int, time.Duration, float64) time.Duration { return d }))
+	}
+	for name, tt := range map[string]struct {
+		options []Option
+		want    time.Duration
+	}{
+		"for ever":            {[]Option{WithOpenTime(math.MaxInt64)}, math.MaxInt64},
+		"none":                {[]Option{constant(0)}, 1},
+		"negative":            {[]Option{constant(-time.Hour)}, 1},
+		"backoff, then fixed": {[]Option{constant(time.Hour), WithOpenTime(time.Second)}, time.Second},
+		"fixed, then backoff": {[]Option{WithOpenTime(time.Second), constant(time.Hour)}, time.Hour},
+	} {
+		clk := &handClock{}
+		b := MustNew("b", append(tt.options, WithClock(clk), WithConsecutiveFailures(1))...)
+		clk.now.Store(int64(time.Hour))
+		_ = b.Do(context.Background(), fails)
+		err := b.Do(context.Background(), fails)
+		var open *OpenError
+		require.ErrorAs(t, err, &open, name)
+		assert.Equal(t, min(tt.want, math.MaxInt64-time.Hour), open.After, name)
+		assert.NotContains(t, err.Error(), "-", name)
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[time.Duration]string{
+		0: "b: the circuit breaker is open", 1: "b: the circuit breaker is open, try again in 100ms",
+		2 * time.Second: "b: the circuit breaker is open, try again in 2s", 2*time.Second + 1: "b: the circuit breaker is open, try again in 2.1s",
+	} {
+		assert.EqualError(t, &OpenError{Name: "b", State: Open, After: after}, want)
+	}
+	for s, want := range map[State]string{Closed: "closed", HalfOpen: "half_open", Disabled: "disabled", 9: "State(9)"} {
+		assert.Equal(t, want, s.String())
+	}
+}
+
+// A hook that panics keeps no later change back.
+func TestHookThatPanics(t *testing.T) {
+	t.Parallel()
+	var told []State
+	var b *Breaker
+	b = MustNew("b", WithConsecutiveFailures(1), WithOnStateChange(func(c Change) {
+		told = append(told, c.To)
+		if c.To == Open {
+			b.ForceOpen()
+			panic("hook")
+		}
+	}))
+	assert.PanicsWithValue(t, "hook", func() { _ = b.Do(context.Background(), fails) })
+	assert.Equal(t, []State{Open, ForcedOpen}, told)
 }

@@ -73,7 +73,7 @@ func (b *Breaker) allow(ctx context.Context, e *epoch) (Permit, error) {
 				return b.permit(ctx, e), nil
 			}
 			if !b.hangs(e, now) {
-				return Permit{}, b.reject(ctx, HalfOpen, b.openTime(e.failedProbes+1))
+				return Permit{}, b.reject(ctx, HalfOpen, e.ifItFails)
 			}
 			b.change(ctx, e, Open, e.failedProbes+1, ReasonProbeTimeout)
 		}
@@ -142,7 +142,10 @@ func (b *Breaker) settleCall(call *Permit, now time.Duration, failed, slow bool)
 	if b.countWindow == 0 && closed.outlived(now, b.timeWindow) {
 		return
 	}
-	if reason := b.tripped(closed.counts(now)); reason != "" {
+	if b.tripped(closed.counts(now)) == "" {
+		return
+	}
+	if reason := b.tripped(closed.recount(now)); reason != "" {
 		b.change(call.ctx, call.epoch, Open, 0, reason)
 	}
 }
@@ -170,7 +173,7 @@ func (b *Breaker) tripped(c Counts) Reason {
 // settleProbe counts the result of a probe.
 func (b *Breaker) settleProbe(call *Permit, result telemetry.Result, slow bool) {
 	e, h := call.epoch, &call.epoch.halfOpen
-	if slow {
+	if slow && result != telemetry.ResultIgnored {
 		h.slow.Add(1)
 	}
 	switch {

@@ -57,9 +57,9 @@ func WithTelemetry(opts ...telemetry.Option) Option {
 	return func(s *settings) { s.telemetry = append(s.telemetry, opts...) }
 }
 
-// WithClock runs the budget on another clock than the real one: anything with the
-// methods Now, Wait, WithTimeoutCause and Random of that interface. It is for
-// simulators; tests are served better by testing/synctest. A nil clock is the real one.
+// WithClock runs the budget on another clock than the real one. It is for the simulators of
+// this project: no other package can implement the interface. Tests are served better by
+// testing/synctest. A nil clock is the real one.
 func WithClock(c clock.Clock) Option {
 	return func(s *settings) { s.clock = c }
 }

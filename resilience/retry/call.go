@@ -162,8 +162,13 @@ func (c *call) failed(err error) resilience.Class {
 			errorType = "timeout"
 		}
 	}
-	if b := c.policy.shared.learns; b != nil && !is(c.ctx.Err(), context.Canceled) {
-		b.Observe(class, resilience.Throttled(err))
+	if b := c.policy.shared.learns; b != nil {
+		switch ended := c.ctx.Err(); {
+		case ended == nil:
+			b.Observe(class, resilience.Throttled(err))
+		case !is(ended, context.Canceled) && c.causedByContext(err):
+			b.Observe(resilience.ClassRetryable, false) // the time was over, whatever it is called
+		}
 	}
 	c.last = telemetry.Failure{Number: c.attempts, Err: err, ErrorType: errorType}
 	c.history.add(Failure{Attempt: c.attempts, Err: err})

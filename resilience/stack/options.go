@@ -42,6 +42,7 @@ type settings struct {
 	limitsBulkhead bool // WithBulkheadLimit was given
 	clock          clock.Clock
 	telemetry      []telemetry.Option
+	off            bool // nothing is emitted, as the stack is made on trial
 	err            error
 }
 
@@ -132,6 +133,14 @@ func WithTelemetry(opts ...telemetry.Option) Option {
 // for simulators; tests are served better by testing/synctest. A nil clock is the real one.
 func WithClock(c clock.Clock) Option {
 	return func(s *settings) { s.clock = c }
+}
+
+// signals returns the options of telemetry of a part.
+func (s *settings) signals() []telemetry.Option {
+	if s.off {
+		return []telemetry.Option{telemetry.Off()}
+	}
+	return s.telemetry
 }
 
 // complete returns what is not allowed.

@@ -55,13 +55,20 @@ func New(name string, opts ...Option) (*Stack, error) {
 	if err := set.complete(); err != nil {
 		return nil, fmt.Errorf("stack: %q: %w", name, err)
 	}
-	s := &Stack{
-		throttle: set.throttle, adaptive: set.adaptive, limit: set.limit,
-		breaker: set.breaker.is, bulkhead: set.bulkhead.is, budget: set.budget.is,
-	}
-	err := errors.Join(s.makeTimeouts(name, &set), s.makeRetry(name, &set), s.makeBreaker(name, &set), s.makeBulkhead(name, &set))
-	if err != nil {
-		return nil, fmt.Errorf("stack: %q: %w", name, err)
+	// Parts that are made take over the gauges of their name from those that live, so that
+	// all must be known to be allowed before the first one is. The bulkhead is made between
+	// the two: an adaptive limit is for one bulkhead alone.
+	trial := set
+	trial.off = true
+	s := newStack(&set)
+	for _, makes := range []func() error{
+		func() error { return newStack(&trial).makeParts(name, &trial) },
+		func() error { return s.makeBulkhead(name, &set) },
+		func() error { return s.makeParts(name, &set) },
+	} {
+		if err := makes(); err != nil {
+			return nil, fmt.Errorf("stack: %q: %w", name, err)
+		}
 	}
 	for _, p := range resilience.Check(s.Stages()...) {
 		s.Warn(context.Background(), p)
@@ -78,8 +85,27 @@ func MustNew(name string, opts ...Option) *Stack {
 	return s
 }
 
+// newStack returns a stack of the parts that were given.
+func newStack(set *settings) *Stack {
+	return &Stack{
+		throttle: set.throttle, adaptive: set.adaptive, limit: set.limit,
+		breaker: set.breaker.is, bulkhead: set.bulkhead.is, budget: set.budget.is,
+	}
+}
+
+// makeParts makes all parts but the bulkhead.
+func (s *Stack) makeParts(name string, set *settings) error {
+	if err := s.makeTimeouts(name, set); err != nil {
+		return err
+	}
+	if err := s.makeRetry(name, set); err != nil { // whose opinion on errors the breaker takes
+		return err
+	}
+	return s.makeBreaker(name, set)
+}
+
 func (s *Stack) makeTimeouts(name string, set *settings) (err error) {
-	options := []timeout.Option{timeout.WithClock(set.clock), timeout.WithTelemetry(set.telemetry...)}
+	options := []timeout.Option{timeout.WithClock(set.clock), timeout.WithTelemetry(set.signals()...)}
 	if set.timeout > 0 {
 		if s.total, err = timeout.New(name, set.timeout, options...); err != nil {
 			return err
@@ -99,7 +125,7 @@ func (s *Stack) makeTimeouts(name string, set *settings) (err error) {
 
 func (s *Stack) makeRetry(name string, set *settings) (err error) {
 	if !set.budget.given {
-		s.budget, err = budget.New(name, budget.WithClock(set.clock), budget.WithTelemetry(set.telemetry...))
+		s.budget, err = budget.New(name, budget.WithClock(set.clock), budget.WithTelemetry(set.signals()...))
 		if err != nil {
 			return err
 		}
@@ -108,7 +134,11 @@ func (s *Stack) makeRetry(name string, set *settings) (err error) {
 	if s.budget != nil {
 		options = append(options, retry.WithBudget(s.budget))
 	}
-	s.retry, err = retry.New(name, append(options, set.retry...)...)
+	options = append(options, set.retry...)
+	if set.off {
+		options = append(options, retry.WithTelemetry(telemetry.Off()))
+	}
+	s.retry, err = retry.New(name, options...)
 	switch {
 	case err != nil:
 		return err
@@ -134,7 +164,11 @@ func (s *Stack) makeBreaker(name string, set *settings) (err error) {
 		options := []breaker.Option{
 			breaker.WithClassifier(s.retry.Classify), breaker.WithClock(set.clock), breaker.WithTelemetry(set.telemetry...),
 		}
-		s.breaker, err = breaker.New(name, append(options, set.breakerOptions...)...)
+		options = append(options, set.breakerOptions...)
+		if set.off {
+			options = append(options, breaker.WithTelemetry(telemetry.Off()))
+		}
+		s.breaker, err = breaker.New(name, options...)
 	}
 	return err
 }
@@ -165,8 +199,12 @@ var errNoOperation = resilience.Permanent(errors.New("stack: the operation is ni
 // A call that succeeds at once and for which no timeout has to be armed, as the caller's
 // deadline is sooner or as there is none, allocates nothing.
 func DoValue[T any](ctx context.Context, s *Stack, op func(context.Context) (T, error)) (T, error) {
-	if s == nil || op == nil {
-		return resilience.DoValue(ctx, nil, op)
+	switch {
+	case op == nil:
+		var none T
+		return none, errNoOperation
+	case s == nil:
+		return op(ctx)
 	}
 	return timeout.DoValue(ctx, s.total, func(ctx context.Context) (T, error) {
 		return retry.DoValue(ctx, s.retry, func(ctx context.Context) (T, error) {

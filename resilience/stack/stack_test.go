@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/observable-go/toolkit/internal/clock"
 	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/adaptive"
@@ -255,6 +256,145 @@ func TestDecorators(t *testing.T) {
 	assert.Same(t, s.Breaker(), renamed.Breaker())
 }
 
+// Each part that is given or made by default does its work in a call.
+func TestEveryPartIsAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		off := stack.WithTelemetry(telemetry.Off())
+		ok := func(context.Context) error { return nil }
+
+		limit := ratelimit.MustNew("l", 1)
+		require.NoError(t, limit.Wait(t.Context()))
+		require.ErrorIs(t, stack.MustNew("s", off, stack.WithRateLimit(limit)).Do(t.Context(), ok), ratelimit.ErrRate)
+		require.ErrorIs(t, stack.Named(stack.MustNew("s", off, stack.WithRateLimit(limit)), "n").Do(t.Context(), ok), ratelimit.ErrRate)
+
+		learned := adaptive.MustNewRateLimiter("a", adaptive.WithMaxWait(0))
+		limited := stack.MustNew("s", off, stack.WithAdaptiveRate(learned), stack.WithRetry(retry.WithMaxRetries(0)))
+		throttled := func(context.Context) error { return resilience.RetryAfter(errDown, 0) }
+		for range 3 {
+			_ = limited.Do(t.Context(), throttled)
+		}
+		require.ErrorIs(t, limited.Do(t.Context(), ok), adaptive.ErrRate)
+
+		throttle := adaptive.MustNewThrottle("t")
+		rejected := 0
+		spared := stack.MustNew("s", off, stack.WithThrottle(throttle), stack.WithBreaker(nil), stack.WithRetry(retry.WithMaxRetries(0)))
+		for range 100 {
+			if errors.Is(spared.Do(t.Context(), func(context.Context) error { return errDown }), adaptive.ErrThrottled) {
+				rejected++
+			}
+		}
+		assert.Positive(t, rejected)
+
+		full := stack.MustNew("s", off, stack.WithBulkheadLimit(1))
+		require.NoError(t, full.Bulkhead().Acquire(t.Context()))
+		require.ErrorIs(t, full.Do(t.Context(), ok), bulkhead.ErrFull)
+
+		capped := stack.MustNew("s", off, stack.WithRetry(retry.WithInitialDelay(0), retry.WithMaxRetries(1000)), stack.WithBreaker(nil))
+		assert.Equal(t, capped.Budget(), capped.Retry().Budget())
+		require.ErrorIs(t, capped.Do(t.Context(), func(context.Context) error { return errDown }), retry.ErrBudgetExhausted)
+	})
+}
+
+// Options of one part add up over several calls, and the user's come after the stack's.
+func TestOptionsAddUp(t *testing.T) {
+	t.Parallel()
+	s := stack.MustNew("orders",
+		stack.WithRetry(retry.WithMaxRetries(1)), stack.WithRetry(retry.WithInitialDelay(time.Minute)),
+		stack.WithBreakerOptions(breaker.WithConsecutiveFailures(1)), stack.WithBreakerOptions(breaker.WithUnknown(resilience.ClassPermanent)),
+		stack.WithTelemetry(telemetry.WithSpans()), stack.WithTelemetry(telemetry.Off()))
+	assert.Equal(t, 1, s.Retry().Config().MaxRetries)
+	assert.Equal(t, time.Minute, s.Retry().Config().InitialDelay)
+	require.Error(t, s.Do(t.Context(), func(context.Context) error { return errors.New("unknown") }))
+	assert.Equal(t, breaker.Closed, s.Breaker().State())
+	require.Error(t, stack.MustNew("orders", stack.WithTimeout(0)).Do(t.Context(), func(ctx context.Context) error {
+		deadline, bounded := ctx.Deadline()
+		assert.True(t, bounded && time.Until(deadline) > 9*time.Second, "the attempt timeout alone")
+		return resilience.Permanent(errDown)
+	}))
+	_, err := stack.New("orders", stack.WithTimeout(-1), stack.WithAttemptTimeout(-2))
+	require.ErrorContains(t, err, "timeout: -1ns")
+}
+
+// virtualClock is a clock that never moves, and notes who uses it.
+type virtualClock struct {
+	clock.Clock
+	limits  []time.Duration
+	waits   int
+	reads   int
+	signals int
+}
+
+func (c *virtualClock) Now() time.Time          { c.reads++; return time.Unix(1e9, 0) }
+func (*virtualClock) Random() float64           { return 0.5 }
+func (c *virtualClock) NewSignal() clock.Signal { c.signals++; return elapsed{} }
+func (c *virtualClock) Wait(ctx context.Context, _ time.Duration) error {
+	c.waits++
+	return ctx.Err()
+}
+
+func (c *virtualClock) WithTimeoutCause(ctx context.Context, d time.Duration, _ error) (context.Context, context.CancelFunc) {
+	c.limits = append(c.limits, d)
+	return context.WithCancel(ctx)
+}
+
+// elapsed is a signal whose time is always over.
+type elapsed struct{}
+
+func (elapsed) Set()                                           {}
+func (elapsed) Wait(context.Context, time.Duration) clock.Wake { return clock.WakeElapsed }
+
+// All parts run on the clock of the stack.
+func TestAnotherClock(t *testing.T) {
+	t.Parallel()
+	c := &virtualClock{}
+	s := stack.MustNew("orders", stack.WithClock(c), stack.WithRetry(retry.WithMaxRetries(1)),
+		stack.WithBulkheadLimit(1, bulkhead.WithQueue(1), bulkhead.WithMaxWait(time.Hour)), stack.WithTelemetry(telemetry.Off()))
+	require.Error(t, s.Do(t.Context(), func(context.Context) error { return errDown }))
+	assert.Equal(t, []time.Duration{30 * time.Second, 10 * time.Second, 10 * time.Second}, c.limits)
+	assert.Equal(t, 1, c.waits, "of the retry")
+	require.NoError(t, s.Bulkhead().Acquire(t.Context()))
+	require.ErrorIs(t, s.Do(t.Context(), func(context.Context) error { return nil }), bulkhead.ErrFull)
+	assert.Equal(t, 1, c.signals, "of the bulkhead")
+	reads := c.reads
+	_ = s.Breaker().Counts()
+	assert.Greater(t, c.reads, reads)
+	reads = c.reads
+	_ = s.Budget().(*budget.Budget).Tokens()
+	assert.Greater(t, c.reads, reads)
+}
+
+// All parts that the stack makes emit as it is told.
+func TestEveryPartEmits(t *testing.T) {
+	t.Parallel()
+	signals := signaltest.New()
+	s := stack.MustNew("orders", stack.WithTelemetry(signals.Metrics()...))
+	require.NoError(t, s.Do(t.Context(), func(context.Context) error { return nil }))
+	for metric, key := range map[string]string{
+		telemetry.MetricTimeoutCalls: "orders completed", telemetry.MetricRetryCalls: "success orders",
+		telemetry.MetricBreakerCalls: "orders success", telemetry.MetricBulkheadCalls: "orders admitted",
+	} {
+		points := signals.Metric(t, metric)
+		value, there := points[key]
+		if metric == telemetry.MetricRetryCalls && !there {
+			value = points["orders success"]
+		}
+		assert.Equal(t, 1.0, value, "%s: %v", metric, points)
+	}
+	assert.Equal(t, 1.0, signals.Metric(t, telemetry.MetricTimeoutCalls)["orders.attempt completed"])
+	assert.Contains(t, signals.Metric(t, telemetry.MetricBudgetTokens), "orders")
+
+	// A stack that is not allowed leaves the gauges of one that lives alone.
+	s.Breaker().ForceOpen()
+	for _, bad := range []stack.Option{
+		stack.WithBulkheadLimit(0), stack.WithRetry(retry.WithMaxDelay(-1)), stack.WithBreakerOptions(breaker.WithProbes(0)),
+	} {
+		_, err := stack.New("orders", stack.WithTelemetry(signals.Metrics()...), bad)
+		require.Error(t, err)
+		assert.Equal(t, 1.0, signals.Metric(t, telemetry.MetricBreakerState)["forced_open orders"])
+	}
+}
+
 // The untroubled path allocates nothing where no timeout has to be armed.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
@@ -275,8 +415,10 @@ func TestAllocations(t *testing.T) {
 	} {
 		for how, telemetry := range map[string][]telemetry.Option{"off": {telemetry.Off()}, "metrics": signaltest.New().Metrics()} {
 			s := stack.MustNew("orders", append(tt.options, stack.WithTelemetry(telemetry...))...)
+			id := 0 // operations capture what they need
 			assert.Zero(t, testing.AllocsPerRun(100, func() {
-				if v, err := stack.DoValue(tt.ctx, s, func(context.Context) (int, error) { return 1, nil }); v != 1 || err != nil {
+				id++
+				if v, err := stack.DoValue(tt.ctx, s, func(context.Context) (int, error) { return id, nil }); v != id || err != nil {
 					t.Error("another result", v, err)
 				}
 			}), "%s, telemetry %s", name, how)
