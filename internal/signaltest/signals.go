@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 
@@ -68,20 +69,49 @@ func (s *Signals) Lines() []string {
 // the keys and joined by spaces. The value of a histogram is its count.
 func (s *Signals) Metric(t *testing.T, name string) map[string]float64 {
 	t.Helper()
-	var rm metricdata.ResourceMetrics
-	require.NoError(t, s.reader.Collect(context.Background(), &rm))
-	points := map[string]float64{}
-	for _, scope := range rm.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			if m.Name == name {
-				addPoints(points, m.Data)
+	all := map[string]float64{}
+	for _, m := range s.collect(t) {
+		if m.Name == name {
+			maps.Copy(all, points(m.Data))
+		}
+	}
+	return all
+}
+
+// All returns the points of all metrics as Metric does those of one, with the name of the
+// metric and a space before the values. Counters that are 0 are left out, also those that
+// can fall again. Beside the count of a histogram stands its sum, with " sum" at the end.
+func (s *Signals) All(t *testing.T) map[string]float64 {
+	t.Helper()
+	all := map[string]float64{}
+	for _, m := range s.collect(t) {
+		_, counter := m.Data.(metricdata.Sum[int64])
+		for by, value := range points(m.Data) {
+			if value != 0 || !counter {
+				all[m.Name+" "+by] = value
+			}
+		}
+		if histogram, ok := m.Data.(metricdata.Histogram[float64]); ok {
+			for _, p := range histogram.DataPoints {
+				all[m.Name+" "+key(p.Attributes)+" sum"] = p.Sum
 			}
 		}
 	}
-	return points
+	return all
 }
 
-func addPoints(points map[string]float64, data metricdata.Aggregation) {
+func (s *Signals) collect(t *testing.T) (all []metricdata.Metrics) {
+	t.Helper()
+	var rm metricdata.ResourceMetrics
+	require.NoError(t, s.reader.Collect(context.Background(), &rm))
+	for _, scope := range rm.ScopeMetrics {
+		all = append(all, scope.Metrics...)
+	}
+	return all
+}
+
+func points(data metricdata.Aggregation) map[string]float64 {
+	points := map[string]float64{}
 	switch data := data.(type) {
 	case metricdata.Sum[int64]:
 		for _, p := range data.DataPoints {
@@ -96,6 +126,7 @@ func addPoints(points map[string]float64, data metricdata.Aggregation) {
 			points[key(p.Attributes)] = float64(p.Count)
 		}
 	}
+	return points
 }
 
 func key(set attribute.Set) string {

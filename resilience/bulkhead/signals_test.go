@@ -2,91 +2,31 @@ package bulkhead_test
 
 import (
 	"context"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/bulkhead"
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
-// signals collects what bulkheads emit.
-type signals struct {
-	reader   *sdkmetric.ManualReader
-	provider *sdkmetric.MeterProvider
-	spans    *tracetest.SpanRecorder
-	tracer   *sdktrace.TracerProvider
-}
-
-func newSignals() *signals {
-	s := &signals{reader: sdkmetric.NewManualReader(), spans: tracetest.NewSpanRecorder()}
-	s.provider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(s.reader))
-	s.tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s.spans))
-	return s
-}
-
-func (s *signals) option() bulkhead.Option {
-	return bulkhead.WithTelemetry(telemetry.WithMeterProvider(s.provider), telemetry.WithTracerProvider(s.tracer))
-}
-
-// span runs f under a recording span and returns the events on it.
-func (s *signals) span(ctx context.Context, f func(ctx context.Context)) []sdktrace.Event {
-	ctx, span := s.tracer.Tracer("test").Start(ctx, "caller")
-	f(ctx)
-	span.End()
-	ended := s.spans.Ended()
-	return ended[len(ended)-1].Events()
-}
-
-// read returns the values by metric and result, and of the histogram of waits the sum.
-func (s *signals) read(t *testing.T) map[string]float64 {
-	t.Helper()
-	var rm metricdata.ResourceMetrics
-	require.NoError(t, s.reader.Collect(context.Background(), &rm))
-	values := map[string]float64{}
-	for _, m := range rm.ScopeMetrics[0].Metrics {
-		switch data := m.Data.(type) {
-		case metricdata.Sum[int64]:
-			for _, p := range data.DataPoints {
-				if result, _ := p.Attributes.Value(telemetry.AttrResult); p.Value != 0 {
-					values[m.Name+" "+result.AsString()] = float64(p.Value)
-				}
-			}
-		case metricdata.Histogram[float64]:
-			for _, p := range data.DataPoints {
-				values[m.Name] = p.Sum
-				values[m.Name+" count"] = float64(p.Count)
-			}
-		}
-	}
-	return values
-}
-
-// attributes returns those of the only event of that name.
-func attributes(t *testing.T, events []sdktrace.Event, name string) map[attribute.Key]any {
-	t.Helper()
-	require.Len(t, events, 1)
-	require.Equal(t, name, events[0].Name)
-	all := map[attribute.Key]any{}
-	for _, kv := range events[0].Attributes {
-		all[kv.Key] = kv.Value.AsInterface()
-	}
-	return all
+// rejected is the only event of a call that was rejected for that reason.
+func rejected(reason string) []signaltest.Event {
+	return []signaltest.Event{{Name: telemetry.EventCallRejected, Attributes: map[attribute.Key]any{
+		telemetry.AttrPolicyName: "b", telemetry.AttrPolicyKind: "bulkhead", telemetry.AttrRejectionReason: reason,
+	}}}
 }
 
 // Each way in which a call may go, by each form of a call: what is counted and told.
 func TestSignals(t *testing.T) {
 	t.Parallel()
-	const calls = telemetry.MetricBulkheadCalls + " "
+	const calls = telemetry.MetricBulkheadCalls + " b "
 	forms := map[string]func(ctx context.Context, b *bulkhead.Bulkhead) error{
 		"Do": func(ctx context.Context, b *bulkhead.Bulkhead) error {
 			return b.Do(ctx, func(context.Context) error { return nil })
@@ -103,90 +43,64 @@ func TestSignals(t *testing.T) {
 			return err
 		},
 	}
-	rejected := func(reason string) map[attribute.Key]any {
-		return map[attribute.Key]any{
-			telemetry.AttrPolicyName: "b", telemetry.AttrPolicyKind: "bulkhead", telemetry.AttrRejectionReason: reason,
-		}
-	}
 	for _, tt := range []struct {
 		name    string
 		opts    []bulkhead.Option
 		release time.Duration // when the only slot becomes free: 0 if it is, < 0 if never
 		timeout time.Duration // of the context: 0 if it is done
 		want    map[string]float64
-		event   string
-		attrs   map[attribute.Key]any
+		events  []signaltest.Event
 	}{
-		{"admitted", nil, 0, time.Hour, map[string]float64{calls + "admitted": 1}, "", nil},
+		{"admitted", nil, 0, time.Hour, map[string]float64{calls + "admitted": 1}, nil},
 		{
 			"admitted later", []bulkhead.Option{bulkhead.WithQueue(1)}, 2 * time.Second, time.Hour,
-			map[string]float64{calls + "admitted": 1, telemetry.MetricBulkheadWait: 2, telemetry.MetricBulkheadWait + " count": 1},
-			telemetry.EventCallWaited, map[attribute.Key]any{
+			map[string]float64{calls + "admitted": 1, telemetry.MetricBulkheadWait + " b": 1, telemetry.MetricBulkheadWait + " b sum": 2},
+			[]signaltest.Event{{Name: telemetry.EventCallWaited, Attributes: map[attribute.Key]any{
 				telemetry.AttrPolicyName: "b", telemetry.AttrPolicyKind: "bulkhead", telemetry.AttrWait: 2.0,
-			},
+			}}},
 		},
-		{
-			"full", nil, -1, time.Hour, map[string]float64{calls + "rejected": 1},
-			telemetry.EventCallRejected, rejected("full"),
-		},
+		{"full", nil, -1, time.Hour, map[string]float64{calls + "rejected": 1}, rejected("full")},
 		{
 			"waited too long", []bulkhead.Option{bulkhead.WithQueue(1), bulkhead.WithMaxWait(time.Second)}, -1, time.Hour,
-			map[string]float64{calls + "rejected": 1}, telemetry.EventCallRejected, rejected("wait"),
+			map[string]float64{calls + "rejected": 1}, rejected("wait"),
 		},
 		{
 			"canceled", []bulkhead.Option{bulkhead.WithQueue(1)}, -1, time.Second,
-			map[string]float64{calls + "canceled": 1}, "", nil,
+			map[string]float64{calls + "canceled": 1}, nil,
 		},
-		{"canceled before", nil, 0, 0, map[string]float64{calls + "canceled": 1}, "", nil},
+		{"canceled before", nil, 0, 0, map[string]float64{calls + "canceled": 1}, nil},
 	} {
 		for form, call := range forms {
 			synctest.Test(t, func(t *testing.T) {
-				s := newSignals()
-				b := bulkhead.MustNew("b", 1, append(tt.opts, s.option())...)
-				taken := 0.0
+				signals := signaltest.New()
+				b := bulkhead.MustNew("b", 1, append(tt.opts, bulkhead.WithTelemetry(signals.Metrics()...))...)
+				want := maps.Clone(tt.want)
+				want[telemetry.MetricBulkheadLimit+" b"] = 1
 				if tt.release != 0 {
 					take(t, b, 1) // counts as admitted
-					taken = 1
+					want[calls+"admitted"]++
 				}
 				if tt.release > 0 {
 					time.AfterFunc(tt.release, b.Release)
 				}
+				if tt.release < 0 {
+					want[telemetry.MetricBulkheadInflight+" b"] = 1
+				}
 				ctx, cancel := context.WithTimeout(t.Context(), tt.timeout)
 				defer cancel()
-				events := s.span(ctx, func(ctx context.Context) { _ = call(ctx, b) })
-				got := s.read(t)
-				got[calls+"admitted"] -= taken
-				for name, value := range got {
-					if want := tt.want[name]; !isLevel(name) {
-						assert.InDelta(t, want, value, 0, "%s, %s: %s", tt.name, form, name)
-					}
-				}
-				for name := range tt.want {
-					assert.Contains(t, got, name, "%s, %s", tt.name, form)
-				}
-				if tt.event == "" {
-					assert.Empty(t, events, "%s, %s", tt.name, form)
-				} else {
-					assert.Equal(t, tt.attrs, attributes(t, events, tt.event), "%s, %s", tt.name, form)
-				}
+				events := signals.Span(ctx, func(ctx context.Context) { _ = call(ctx, b) })
+				assert.Equal(t, want, signals.All(t), "%s, %s", tt.name, form)
+				assert.Equal(t, tt.events, events, "%s, %s", tt.name, form)
 			})
 		}
 	}
 }
 
-func isLevel(name string) bool {
-	switch name {
-	case telemetry.MetricBulkheadLimit + " ", telemetry.MetricBulkheadInflight + " ", telemetry.MetricBulkheadQueued + " ":
-		return true
-	}
-	return false
-}
-
 func TestDeadlineSignals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSignals()
-		b := bulkhead.MustNew("b", 1, bulkhead.WithQueue(5), s.option())
+		signals := signaltest.New()
+		b := bulkhead.MustNew("b", 1, bulkhead.WithQueue(5), bulkhead.WithTelemetry(signals.Metrics()...))
 		take(t, b, 1)
 		for range 3 {
 			go func() { _ = b.Do(t.Context(), func(context.Context) error { time.Sleep(time.Second); return nil }) }()
@@ -197,11 +111,11 @@ func TestDeadlineSignals(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		events := s.span(ctx, func(ctx context.Context) {
+		events := signals.Span(ctx, func(ctx context.Context) {
 			assert.Equal(t, bulkhead.ReasonDeadline, refusal(t, b.Acquire(ctx)).Reason)
 		})
-		assert.Equal(t, "deadline", attributes(t, events, telemetry.EventCallRejected)[telemetry.AttrRejectionReason])
-		assert.InDelta(t, 1, s.read(t)[telemetry.MetricBulkheadCalls+" rejected"], 0)
+		assert.Equal(t, rejected("deadline"), events)
+		assert.Equal(t, map[string]float64{"b admitted": 3, "b rejected": 1, "b canceled": 0}, signals.Metric(t, telemetry.MetricBulkheadCalls))
 		time.Sleep(time.Minute)
 		requireIdle(t, b)
 	})
@@ -210,19 +124,19 @@ func TestDeadlineSignals(t *testing.T) {
 func TestLevelsAndTryAcquire(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSignals()
-		b := bulkhead.MustNew("b", 2, bulkhead.WithQueue(5), s.option(), bulkhead.WithTelemetry())
+		signals := signaltest.New()
+		b := bulkhead.MustNew("b", 2, bulkhead.WithQueue(5), bulkhead.WithTelemetry(signals.Metrics()...), bulkhead.WithTelemetry())
 		take(t, b, 2)
 		assert.False(t, b.TryAcquire())
 		go func() { _ = b.Do(t.Context(), func(context.Context) error { return nil }) }()
 		synctest.Wait()
 		assert.Equal(t, map[string]float64{
-			telemetry.MetricBulkheadCalls + " admitted": 2,
-			telemetry.MetricBulkheadCalls + " rejected": 1,
-			telemetry.MetricBulkheadLimit + " ":         2,
-			telemetry.MetricBulkheadInflight + " ":      2,
-			telemetry.MetricBulkheadQueued + " ":        1,
-		}, s.read(t))
+			telemetry.MetricBulkheadCalls + " b admitted": 2,
+			telemetry.MetricBulkheadCalls + " b rejected": 1,
+			telemetry.MetricBulkheadLimit + " b":          2,
+			telemetry.MetricBulkheadInflight + " b":       2,
+			telemetry.MetricBulkheadQueued + " b":         1,
+		}, signals.All(t))
 		b.Release()
 		b.Release()
 		synctest.Wait()
@@ -232,16 +146,16 @@ func TestLevelsAndTryAcquire(t *testing.T) {
 
 func TestWarn(t *testing.T) {
 	t.Parallel()
-	s := newSignals()
-	b := bulkhead.MustNew("b", 1, s.option())
+	signals := signaltest.New()
+	b := bulkhead.MustNew("b", 1, bulkhead.WithTelemetry(signals.Metrics()...))
 	var nobody *bulkhead.Bulkhead
 	nobody.Warn(t.Context(), resilience.Problem{Reason: resilience.NestedRetries})
-	events := s.span(t.Context(), func(ctx context.Context) {
+	events := signals.Span(t.Context(), func(ctx context.Context) {
 		b.Warn(ctx, resilience.Problem{Reason: resilience.NestedRetries, Detail: "two"})
 	})
-	got := attributes(t, events, telemetry.EventCompositionWarning)
-	assert.Equal(t, "nested_retries", got[telemetry.AttrCompositionReason])
-	assert.Equal(t, "two", got[telemetry.AttrCompositionDetail])
+	assert.Equal(t, []signaltest.Event{{Name: telemetry.EventCompositionWarning, Attributes: map[attribute.Key]any{
+		telemetry.AttrPolicyName: "b", telemetry.AttrCompositionReason: "nested_retries", telemetry.AttrCompositionDetail: "two",
+	}}}, events)
 }
 
 // A bulkhead in a chain inside of a retry: its refusal is not retried.

@@ -14,7 +14,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/fallback"
 	"github.com/observable-go/toolkit/resilience/telemetry"
@@ -181,18 +183,18 @@ func TestWays(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newSignals()
-				f := fallback.MustNew("f", s.option(), w.opt)
+				signals := signaltest.New()
+				f := fallback.MustNew("f", fallback.WithTelemetry(signals.Metrics()...), w.opt)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				asked, returned := false, false
 				var panicked any
 				var value int
 				var err error
-				done := make(chan struct{})
-				go func() { // as a Goexit leaves its goroutine
-					defer close(done)
-					s.span(ctx, func(ctx context.Context) {
+				events := signals.Span(ctx, func(ctx context.Context) {
+					done := make(chan struct{})
+					go func() { // as a Goexit leaves its goroutine
+						defer close(done)
 						defer func() { panicked = recover() }()
 						value, err = fallback.DoValue(ctx, f, func(got context.Context) (int, error) {
 							assert.Equal(t, ctx, got)
@@ -210,9 +212,9 @@ func TestWays(t *testing.T) {
 							return end(2, w.alternative)
 						})
 						returned = true
-					})
-				}()
-				<-done
+					}()
+					<-done
+				})
 				assert.Equal(t, w.asked, asked)
 				assert.Equal(t, w.value, value)
 				assert.Equal(t, w.result != "panic", returned)
@@ -225,16 +227,19 @@ func TestWays(t *testing.T) {
 				} else {
 					assert.Equal(t, w.want, err)
 				}
-				assert.Equal(t, map[string]int{w.result: 1}, s.counts(t))
+				assert.Equal(t, map[string]float64{telemetry.MetricFallbackCalls + " f " + w.result: 1}, signals.All(t))
 				if w.event == "" {
-					assert.Empty(t, s.events())
+					assert.Empty(t, events)
 					return
 				}
 				hidden := w.err
 				if w.alternative != nil {
 					hidden = w.alternative
 				}
-				assert.Equal(t, []string{fmt.Sprintf("%s %s: %v", w.event, w.shown, hidden)}, s.events())
+				assert.Equal(t, []signaltest.Event{{Name: w.event, Attributes: map[attribute.Key]any{
+					telemetry.AttrPolicyName: "f", telemetry.AttrPolicyKind: "fallback",
+					telemetry.AttrErrorType: w.shown, telemetry.AttrErrorMessage: hidden.Error(),
+				}}}, events)
 			})
 		})
 	}
@@ -265,8 +270,8 @@ func TestDeadContext(t *testing.T) {
 // Calls that run at once each get what is theirs.
 func TestConcurrency(t *testing.T) {
 	t.Parallel()
-	s := newSignals()
-	f := fallback.MustNew("f", s.option())
+	signals := signaltest.New()
+	f := fallback.MustNew("f", fallback.WithTelemetry(signals.Metrics()...))
 	const goroutines, each = 16, 200
 	var group sync.WaitGroup
 	for g := range goroutines {
@@ -291,15 +296,17 @@ func TestConcurrency(t *testing.T) {
 		})
 	}
 	group.Wait()
-	assert.Equal(t, map[string]int{"primary": goroutines * each / 2, "fallback": goroutines * each / 2}, s.counts(t))
+	assert.Equal(t, map[string]float64{
+		telemetry.MetricFallbackCalls + " f primary":  goroutines * each / 2,
+		telemetry.MetricFallbackCalls + " f fallback": goroutines * each / 2,
+	}, signals.All(t))
 }
 
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	s := newSignals()
-	f := fallback.MustNew("f", s.option())
+	f := fallback.MustNew("f", fallback.WithTelemetry(signaltest.New().Metrics()...))
 	ctx := t.Context()
 	op := func(context.Context) (int, error) { return 1, nil }
 	alternative := fallback.Value(2)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/hedge"
 )
@@ -19,7 +20,7 @@ func TestRefund(t *testing.T) {
 	t.Parallel()
 	for _, ends := range []string{"the first copy", "the caller's context"} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSignals()
+			signals := signaltest.New()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			budget := &fakeBudget{grants: 1, onWithdraw: func() {
@@ -30,16 +31,20 @@ func TestRefund(t *testing.T) {
 				cancel()
 			}}
 			var calls atomic.Int32
-			h := hedge.MustNew("h", s.option(), hedge.WithDelay(second), hedge.WithSharedBudget(budget))
+			h := hedge.MustNew("h", hedge.WithTelemetry(signals.Metrics()...), hedge.WithDelay(second), hedge.WithSharedBudget(budget))
 			_, err := hedge.DoValue(ctx, h, func(context.Context) (int, error) {
 				calls.Add(1)
 				time.Sleep(3 * second / 2)
 				return 1, nil
 			}, nil)
-			assert.Equal(t, ends == "the first copy", err == nil)
+			result := "canceled"
+			if ends == "the first copy" {
+				result = "primary"
+			}
+			assert.Equal(t, result == "primary", err == nil)
 			assert.EqualValues(t, 1, calls.Load())
 			assert.EqualValues(t, 1, budget.refunds.Load())
-			assert.Zero(t, s.counts(t)["copy sent"])
+			assert.Equal(t, map[string]float64{hedgeCalls + result: 1, hedgeDelay: 1}, signals.All(t))
 			assert.Zero(t, budget.deposits.Load(), "the budget is shared with a retry, which deposits")
 			time.Sleep(second)
 		})
@@ -50,14 +55,15 @@ func TestRefund(t *testing.T) {
 func TestRefundAmongThree(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSignals()
+		signals := signaltest.New()
 		budget := &fakeBudget{grants: 2}
 		budget.onWithdraw = func() {
 			if budget.withdrawn.Load() == 1 {
 				time.Sleep(second)
 			}
 		}
-		h := hedge.MustNew("h", s.option(), hedge.WithDelay(second), hedge.WithMaxCopies(3), hedge.WithBudget(budget))
+		h := hedge.MustNew("h", hedge.WithTelemetry(signals.Metrics()...),
+			hedge.WithDelay(second), hedge.WithMaxCopies(3), hedge.WithBudget(budget))
 		_, err := hedge.DoValue(t.Context(), h, func(ctx context.Context) (int, error) {
 			if resilience.AttemptFrom(ctx) == nil {
 				<-ctx.Done()
@@ -68,7 +74,7 @@ func TestRefundAmongThree(t *testing.T) {
 		}, nil)
 		assert.NoError(t, err)
 		assert.EqualValues(t, 1, budget.refunds.Load())
-		assert.Equal(t, map[string]int{"hedge": 1, "copy sent": 1}, s.counts(t))
+		assert.Equal(t, map[string]float64{hedgeCalls + "hedge": 1, hedgeCopies + "sent": 1, hedgeDelay: 1}, signals.All(t))
 	})
 }
 

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/hedge"
 	"github.com/observable-go/toolkit/resilience/telemetry"
@@ -51,8 +53,8 @@ type way struct {
 	winner int // the copy whose value is returned, or 0
 	err    error
 	wraps  []error // in place of err
-	counts map[string]int
-	events []string
+	counts map[string]float64
+	events []signaltest.Event
 	lost   []int // copies whose values are discarded in the end, in that order
 }
 
@@ -88,37 +90,51 @@ func (w *way) op(t *testing.T, began time.Time, started *atomic.Int32) func(ctx 
 
 func ways() []way {
 	three := []hedge.Option{hedge.WithMaxCopies(3)}
-	sent1, sent2 := map[string]int{"copy sent": 1}, map[string]int{"copy sent": 2}
-	and := func(counts map[string]int, result string) map[string]int {
-		all := map[string]int{result: 1}
+	sent1, sent2 := map[string]float64{hedgeCopies + "sent": 1}, map[string]float64{hedgeCopies + "sent": 2}
+	denied1, both := map[string]float64{hedgeCopies + "denied": 1}, map[string]float64{hedgeCopies + "denied": 1, hedgeCopies + "sent": 1}
+	and := func(counts map[string]float64, result string) map[string]float64 {
+		all := map[string]float64{hedgeCalls + result: 1, hedgeDelay: 1}
 		maps.Copy(all, counts)
 		return all
 	}
-	sentEvent, wonEvent := telemetry.EventHedgeSent, telemetry.EventHedgeWon
+	event := func(name string, attributes map[attribute.Key]any) signaltest.Event {
+		all := map[attribute.Key]any{telemetry.AttrPolicyName: "h", telemetry.AttrPolicyKind: "hedge"}
+		maps.Copy(all, attributes)
+		return signaltest.Event{Name: name, Attributes: all}
+	}
+	sent := func(number int64) signaltest.Event {
+		return event(telemetry.EventHedgeSent, map[attribute.Key]any{telemetry.AttrHedgeCopy: number, telemetry.AttrHedgeDelay: 1.0})
+	}
+	won := func(number int64) signaltest.Event {
+		return event(telemetry.EventHedgeWon, map[attribute.Key]any{telemetry.AttrHedgeCopy: number})
+	}
+	denied := event(telemetry.EventHedgeDenied, nil)
+	panicked := event(telemetry.EventHedgePanicked,
+		map[attribute.Key]any{telemetry.AttrHedgeCopy: int64(1), telemetry.AttrErrorMessage: "copy 1"})
 	ms := time.Millisecond
 	return []way{
 		{name: "the first is fast", runs: []run{{takes: 900 * ms}}, took: 900 * ms, winner: 1, counts: and(nil, "primary")},
 		{
 			name: "the first wins late", runs: []run{{takes: 1500 * ms}, {takes: 9 * second}},
-			took: 1500 * ms, winner: 1, counts: and(sent1, "primary"), events: []string{sentEvent},
+			took: 1500 * ms, winner: 1, counts: and(sent1, "primary"), events: []signaltest.Event{sent(2)},
 		},
 		{
 			name: "the second wins", runs: []run{{takes: 9 * second}, {takes: 100 * ms}},
-			took: 1100 * ms, winner: 2, counts: and(sent1, "hedge"), events: []string{sentEvent, wonEvent},
+			took: 1100 * ms, winner: 2, counts: and(sent1, "hedge"), events: []signaltest.Event{sent(2), won(2)},
 		},
 		{
 			name: "the third wins", opts: three, runs: []run{{takes: 9 * second}, {takes: 9 * second}, {takes: 100 * ms}},
-			took: 2100 * ms, winner: 3, counts: and(sent2, "hedge"), events: []string{sentEvent, sentEvent, wonEvent},
+			took: 2100 * ms, winner: 3, counts: and(sent2, "hedge"), events: []signaltest.Event{sent(2), sent(3), won(3)},
 		},
 		{
 			name: "losers that do not listen are discarded", opts: three,
 			runs: []run{{takes: 9 * second, deaf: true}, {takes: 3 * second, deaf: true}, {takes: 100 * ms}},
-			took: 2100 * ms, winner: 3, counts: and(sent2, "hedge"), events: []string{sentEvent, sentEvent, wonEvent}, lost: []int{2, 1},
+			took: 2100 * ms, winner: 3, counts: and(sent2, "hedge"), events: []signaltest.Event{sent(2), sent(3), won(3)}, lost: []int{2, 1},
 		},
 		{
 			name: "losers that fail late are not", opts: three,
 			runs: []run{{takes: 9 * second, deaf: true, err: errPlain}, {takes: 9 * second, deaf: true, err: errPermanent}, {}},
-			took: 2 * second, winner: 3, counts: and(sent2, "hedge"), events: []string{sentEvent, sentEvent, wonEvent},
+			took: 2 * second, winner: 3, counts: and(sent2, "hedge"), events: []signaltest.Event{sent(2), sent(3), won(3)},
 		},
 		{
 			name: "the first fails before the delay", runs: []run{{takes: 10 * ms, err: errTransient}},
@@ -130,41 +146,40 @@ func ways() []way {
 		},
 		{
 			name: "a permanent failure decides", runs: []run{{takes: 9 * second, deaf: true}, {takes: 10 * ms, err: errPermanent}},
-			took: 1010 * ms, winner: 2, err: errPermanent, counts: and(sent1, "hedge"), events: []string{sentEvent, wonEvent}, lost: []int{1},
+			took: 1010 * ms, winner: 2, err: errPermanent, counts: and(sent1, "hedge"), events: []signaltest.Event{sent(2), won(2)}, lost: []int{1},
 		},
 		{
 			name: "a permanent failure of the first decides", runs: []run{{takes: 2 * second, err: errPermanent}, {takes: 9 * second}},
-			took: 2 * second, winner: 1, err: errPermanent, counts: and(sent1, "primary"), events: []string{sentEvent},
+			took: 2 * second, winner: 1, err: errPermanent, counts: and(sent1, "primary"), events: []signaltest.Event{sent(2)},
 		},
 		{
 			name: "a classifier makes one permanent",
 			opts: []hedge.Option{hedge.WithClassifier(func(error) resilience.Class { return resilience.ClassPermanent })},
 			runs: []run{{takes: 9 * second}, {takes: 10 * ms, err: errPlain}},
-			took: 1010 * ms, winner: 2, err: errPlain, counts: and(sent1, "hedge"), events: []string{sentEvent, wonEvent},
+			took: 1010 * ms, winner: 2, err: errPlain, counts: and(sent1, "hedge"), events: []signaltest.Event{sent(2), won(2)},
 		},
 		{
 			name: "other failures wait for those that run", opts: three,
 			runs: []run{{takes: 1500 * ms, err: errTransient}, {takes: 2 * second, err: errRefused}, {takes: 2 * second}},
-			took: 4 * second, winner: 3, counts: and(sent2, "hedge"), events: []string{sentEvent, sentEvent, wonEvent},
+			took: 4 * second, winner: 3, counts: and(sent2, "hedge"), events: []signaltest.Event{sent(2), sent(3), won(3)},
 		},
 		{
 			name: "the last failure is returned", opts: three,
 			runs: []run{{takes: 8 * second, err: errPlain}, {takes: 2 * second, err: errRefused}, {takes: 2 * second, err: errTransient}},
-			took: 8 * second, winner: 1, err: errPlain, counts: and(sent2, "failed"), events: []string{sentEvent, sentEvent},
+			took: 8 * second, winner: 1, err: errPlain, counts: and(sent2, "failed"), events: []signaltest.Event{sent(2), sent(3)},
 		},
 		{
 			name: "a failure starts no copy", opts: three,
 			runs: []run{{takes: 1200 * ms, err: errTransient}, {takes: 300 * ms, err: errTransient}},
-			took: 1300 * ms, winner: 2, err: errTransient, counts: and(sent1, "failed"), events: []string{sentEvent},
+			took: 1300 * ms, winner: 2, err: errTransient, counts: and(sent1, "failed"), events: []signaltest.Event{sent(2)},
 		},
 		{
 			name: "the budget denies", grants: -1, opts: three, runs: []run{{takes: 9 * second}},
-			took: 9 * second, winner: 1, counts: map[string]int{"primary": 1, "copy denied": 1}, events: []string{telemetry.EventHedgeDenied},
+			took: 9 * second, winner: 1, counts: and(denied1, "primary"), events: []signaltest.Event{denied},
 		},
 		{
 			name: "the budget grants one", grants: 1, opts: three, runs: []run{{takes: 9 * second}, {takes: 4 * second}},
-			took: 5 * second, winner: 2, counts: map[string]int{"hedge": 1, "copy sent": 1, "copy denied": 1},
-			events: []string{sentEvent, telemetry.EventHedgeDenied, wonEvent},
+			took: 5 * second, winner: 2, counts: and(both, "hedge"), events: []signaltest.Event{sent(2), denied, won(2)},
 		},
 		{
 			name: "the caller cancels during the first", cancel: 500 * ms, runs: []run{{takes: 9 * second, deaf: true}},
@@ -172,25 +187,26 @@ func ways() []way {
 		},
 		{
 			name: "the caller cancels during the second", cancel: 1500 * ms, runs: []run{{takes: 9 * second}, {takes: 2 * second, deaf: true}},
-			took: 1500 * ms, wraps: []error{errGone, context.Canceled}, counts: and(sent1, "canceled"), events: []string{sentEvent}, lost: []int{2},
+			took: 1500 * ms, wraps: []error{errGone, context.Canceled},
+			counts: and(sent1, "canceled"), events: []signaltest.Event{sent(2)}, lost: []int{2},
 		},
 		{
 			name: "the caller cancels after one has failed", cancel: 1500 * ms,
 			runs: []run{{takes: 1200 * ms, err: errTransient}, {takes: 9 * second, deaf: true, err: errPlain}},
 			took: 1500 * ms, winner: 1, wraps: []error{errGone, context.Canceled, errTransient},
-			counts: and(sent1, "canceled"), events: []string{sentEvent},
+			counts: and(sent1, "canceled"), events: []signaltest.Event{sent(2)},
 		},
 		{
 			name: "Goexit is a failure", runs: []run{{takes: 1500 * ms, err: errExit}, {takes: 9 * second}},
-			took: 10 * second, winner: 2, counts: and(sent1, "hedge"), events: []string{sentEvent, wonEvent},
+			took: 10 * second, winner: 2, counts: and(sent1, "hedge"), events: []signaltest.Event{sent(2), won(2)},
 		},
 		{
 			name: "a loser panics", runs: []run{{takes: 9 * second, deaf: true, err: errPanic}, {}},
-			took: second, winner: 2, counts: and(sent1, "hedge"), events: []string{sentEvent, wonEvent, telemetry.EventHedgePanicked},
+			took: second, winner: 2, counts: and(sent1, "hedge"), events: []signaltest.Event{sent(2), won(2), panicked},
 		},
 		{
 			name: "a loser leaves its goroutine", runs: []run{{takes: 9 * second, deaf: true, err: errExit}, {}},
-			took: second, winner: 2, counts: and(sent1, "hedge"), events: []string{sentEvent, wonEvent},
+			took: second, winner: 2, counts: and(sent1, "hedge"), events: []signaltest.Event{sent(2), won(2)},
 		},
 		{name: "no retry", forbid: true, grants: 5, runs: []run{{takes: 9 * second}}, took: 9 * second, winner: 1, counts: and(nil, "primary")},
 		{name: "no retry, failed", forbid: true, runs: []run{{err: errPlain}}, winner: 1, err: errPlain, counts: and(nil, "failed")},
@@ -210,8 +226,8 @@ func TestWays(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newSignals()
-				opts := append([]hedge.Option{s.option(), hedge.WithDelay(second)}, w.opts...)
+				signals := signaltest.New()
+				opts := append([]hedge.Option{hedge.WithTelemetry(signals.Metrics()...), hedge.WithDelay(second)}, w.opts...)
 				budget := &fakeBudget{grants: int64(max(w.grants, 0))}
 				if w.grants != 0 {
 					opts = append(opts, hedge.WithBudget(budget))
@@ -230,7 +246,7 @@ func TestWays(t *testing.T) {
 				var value string
 				var err error
 				began := time.Now()
-				s.span(ctx, func(ctx context.Context) {
+				events := signals.Span(ctx, func(ctx context.Context) {
 					value, err = hedge.DoValue(ctx, h, w.op(t, began, &started), func(value string) {
 						var number int
 						_, scanned := fmt.Sscanf(value, "copy %d", &number)
@@ -241,7 +257,7 @@ func TestWays(t *testing.T) {
 					})
 					assert.Equal(t, w.took, time.Since(began))
 					if w.cancel == 0 {
-						assert.Equal(t, w.counts, s.counts(t))
+						assert.Equal(t, w.counts, signals.All(t))
 					}
 					time.Sleep(time.Minute) // copies that lost come to their end
 					synctest.Wait()
@@ -259,9 +275,8 @@ func TestWays(t *testing.T) {
 				}
 				assert.EqualValues(t, len(w.runs), started.Load())
 				assert.Equal(t, w.lost, lost)
-				assert.Equal(t, w.counts, s.counts(t))
-				assert.Equal(t, w.events, s.events())
-				assert.InDelta(t, 1, s.delay(t), 0)
+				assert.Equal(t, w.counts, signals.All(t))
+				assert.Equal(t, w.events, events)
 				if w.grants != 0 {
 					assert.EqualValues(t, 1, budget.deposits.Load())
 					assert.EqualValues(t, started.Load()-1, budget.withdrawn.Load()-budget.denied.Load())

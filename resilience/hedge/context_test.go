@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/hedge"
 	"github.com/observable-go/toolkit/resilience/telemetry"
@@ -143,8 +144,8 @@ func (c *countingContext) AfterFunc(func()) func() bool {
 // A context that is done makes no call, no deposit and no copy.
 func TestDeadContext(t *testing.T) {
 	t.Parallel()
-	s, b := newSignals(), &fakeBudget{}
-	h := hedge.MustNew("h", s.option(), hedge.WithBudget(b))
+	signals, b := signaltest.New(), &fakeBudget{}
+	h := hedge.MustNew("h", hedge.WithTelemetry(signals.Metrics()...), hedge.WithBudget(b))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errGone)
 	_, err := hedge.DoValue(ctx, h, func(context.Context) (int, error) { t.Error("called"); return 1, nil }, nil)
@@ -152,7 +153,7 @@ func TestDeadContext(t *testing.T) {
 	assert.ErrorIs(t, err, errGone)
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, resilience.ClassPermanent, resilience.Classify(err))
-	assert.Equal(t, map[string]int{"canceled": 1}, s.counts(t))
+	assert.Equal(t, map[string]float64{hedgeCalls + "canceled": 1, hedgeDelay: 60}, signals.All(t))
 	assert.Zero(t, b.deposits.Load())
 
 	ctx, stop := context.WithTimeout(t.Context(), -1)
@@ -169,10 +170,11 @@ func TestErrorAfterTheDeadline(t *testing.T) {
 	t.Parallel()
 	for _, deaf := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSignals()
+			signals := signaltest.New()
 			ctx, cancel := context.WithTimeoutCause(t.Context(), second/2, errGone)
 			defer cancel()
-			_, err := hedge.DoValue(ctx, hedge.MustNew("h", s.option()), func(ctx context.Context) (int, error) {
+			h := hedge.MustNew("h", hedge.WithTelemetry(signals.Metrics()...))
+			_, err := hedge.DoValue(ctx, h, func(ctx context.Context) (int, error) {
 				if deaf {
 					time.Sleep(second)
 				}
@@ -181,7 +183,7 @@ func TestErrorAfterTheDeadline(t *testing.T) {
 			}, nil)
 			assert.ErrorIs(t, err, errGone)
 			assert.ErrorIs(t, err, context.DeadlineExceeded)
-			assert.Equal(t, map[string]int{"canceled": 1}, s.counts(t))
+			assert.Equal(t, map[string]float64{hedgeCalls + "canceled": 1, hedgeDelay: 60}, signals.All(t))
 			time.Sleep(second)
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/hedge"
 	"github.com/observable-go/toolkit/resilience/telemetry"
@@ -21,8 +22,8 @@ func TestPanic(t *testing.T) {
 	for _, number := range []int{1, 2} {
 		for _, value := range []any{"text", errPlain, &way{}, 7} {
 			synctest.Test(t, func(t *testing.T) {
-				s := newSignals()
-				h := hedge.MustNew("h", s.option(), hedge.WithDelay(second))
+				signals := signaltest.New()
+				h := hedge.MustNew("h", hedge.WithTelemetry(signals.Metrics()...), hedge.WithDelay(second))
 				var other context.Context
 				assert.PanicsWithValue(t, value, func() {
 					_, _ = hedge.DoValue(t.Context(), h, func(ctx context.Context) (int, error) {
@@ -37,16 +38,17 @@ func TestPanic(t *testing.T) {
 				})
 				synctest.Wait()
 				assert.ErrorIs(t, context.Cause(other), hedge.ErrLost)
-				assert.Equal(t, map[string]int{"panic": 1, "copy sent": 1}, s.counts(t))
+				assert.Equal(t, map[string]float64{hedgeCalls + "panic": 1, hedgeCopies + "sent": 1, hedgeDelay: 1}, signals.All(t))
 			})
 		}
 	}
-	s := newSignals()
+	signals := signaltest.New()
+	h := hedge.MustNew("h", hedge.WithTelemetry(signals.Metrics()...))
 	ctx := resilience.NoRetry(t.Context())
 	assert.PanicsWithValue(t, "once", func() {
-		_, _ = hedge.DoValue(ctx, hedge.MustNew("h", s.option()), func(context.Context) (int, error) { panic("once") }, nil)
+		_, _ = hedge.DoValue(ctx, h, func(context.Context) (int, error) { panic("once") }, nil)
 	})
-	assert.Equal(t, map[string]int{"panic": 1}, s.counts(t))
+	assert.Equal(t, map[string]float64{hedgeCalls + "panic": 1, hedgeDelay: 60}, signals.All(t))
 }
 
 // A nil panic and the panic of a classifier are panics too, and a Goexit is an error.
@@ -70,9 +72,9 @@ func TestDiscardThatPanics(t *testing.T) {
 	t.Parallel()
 	for _, discard := range []func(){func() { panic("discard") }, runtime.Goexit} {
 		synctest.Test(t, func(t *testing.T) {
-			s, discarded := newSignals(), 0
-			h := hedge.MustNew("h", s.option(), hedge.WithDelay(second))
-			s.span(t.Context(), func(ctx context.Context) {
+			signals, discarded := signaltest.New(), 0
+			h := hedge.MustNew("h", hedge.WithTelemetry(signals.Metrics()...), hedge.WithDelay(second))
+			signals.Span(t.Context(), func(ctx context.Context) {
 				value, err := hedge.DoValue(ctx, h, func(ctx context.Context) (int, error) {
 					if resilience.AttemptFrom(ctx) == nil {
 						time.Sleep(5 * second)

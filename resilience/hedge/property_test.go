@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/hedge"
 	"github.com/observable-go/toolkit/resilience/telemetry"
@@ -37,9 +38,9 @@ func TestRandomSchedules(t *testing.T) {
 	for round := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, round))
-			s := newSignals()
+			signals := signaltest.New()
 			budget := &fakeBudget{grants: random.Int64N(60)}
-			opts := []hedge.Option{s.option(), hedge.WithMaxCopies(2 + random.IntN(4)), hedge.WithBudget(budget)}
+			opts := []hedge.Option{hedge.WithTelemetry(signals.Metrics()...), hedge.WithMaxCopies(2 + random.IntN(4)), hedge.WithBudget(budget)}
 			if random.IntN(2) == 0 {
 				opts = append(opts, hedge.WithDelay(time.Duration(1+random.IntN(20))*time.Millisecond))
 			} else {
@@ -66,14 +67,14 @@ func TestRandomSchedules(t *testing.T) {
 					seed, round, v.call, v.copy, v.delivered.Load(), v.discarded.Load())
 				return true
 			})
-			counts, total := s.counts(t), 0
+			counts, total := signals.All(t), 0.0
 			for _, result := range []string{"primary", "hedge", "failed", "canceled", "panic"} {
-				total += counts[result]
+				total += counts[hedgeCalls+result]
 			}
 			assert.EqualValues(t, calls.Load(), total)
-			assert.Equal(t, started.Load(), calls.Load()+int64(counts["copy sent"]))
-			assert.EqualValues(t, counts["copy sent"], budget.withdrawn.Load()-budget.denied.Load()-budget.refunds.Load())
-			assert.EqualValues(t, counts["copy denied"], budget.denied.Load())
+			assert.Equal(t, started.Load(), calls.Load()+int64(counts[hedgeCopies+"sent"]))
+			assert.EqualValues(t, counts[hedgeCopies+"sent"], budget.withdrawn.Load()-budget.denied.Load()-budget.refunds.Load())
+			assert.EqualValues(t, counts[hedgeCopies+"denied"], budget.denied.Load())
 			assert.Equal(t, calls.Load(), budget.deposits.Load())
 		})
 	}
