@@ -11,7 +11,7 @@ import (
 // be done.
 func Ended(ctx context.Context, who, when string) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == err {
+	if cause == err { //nolint:errorlint // a cause that wraps it may wrap itself too, and errors.Is would not come back
 		return fmt.Errorf("%s: the context ended %s: %w", who, when, err)
 	}
 	return fmt.Errorf("%s: the context ended %s: %w: %w", who, when, cause, err)
@@ -19,11 +19,11 @@ func Ended(ctx context.Context, who, when string) error {
 
 // NotSent is [Ended] for a call that did not reach the callee. It is no refusal: whether
 // there is time for another attempt is for the caller to judge.
-func NotSent(ctx context.Context, who, when string) error { return notSent{Ended(ctx, who, when)} }
+func NotSent(ctx context.Context, who, when string) error { return notSentError{Ended(ctx, who, when)} }
 
-type notSent struct{ error }
+type notSentError struct{ error }
 
-func (e notSent) Unwrap() error { return e.error }
+func (e notSentError) Unwrap() error { return e.error }
 
 // NotSent is for resilience.CalleeError.
-func (notSent) NotSent() bool { return true }
+func (notSentError) NotSent() bool { return true }

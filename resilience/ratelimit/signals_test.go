@@ -47,15 +47,15 @@ func TestSignals(t *testing.T) {
 		}, nil, 1},
 		"rate": {0, 1, time.Hour, -1, "rejected", rejected("rate", 1), []string{
 			`level=DEBUG msg="l: Rejected by a rate limit (rate). Not before 1.00s" resilience.rejection.reason=rate ` +
-				`resilience.rejection.retry_after=1 resilience.policy.name=l`,
+				`resilience.rejection.retry_after=1 resilience.policy.kind=ratelimit resilience.policy.name=l`,
 		}, 0},
 		"wait": {maxWait, 0.125, time.Hour, -1, "rejected", rejected("wait", 8), []string{
 			`level=DEBUG msg="l: Rejected by a rate limit (wait). Not before 8.00s" resilience.rejection.reason=wait ` +
-				`resilience.rejection.retry_after=8 resilience.policy.name=l`,
+				`resilience.rejection.retry_after=8 resilience.policy.kind=ratelimit resilience.policy.name=l`,
 		}, 0},
 		"deadline": {maxWait, 0.25, time.Second, -1, "rejected", rejected("deadline", 4), []string{
 			`level=DEBUG msg="l: Rejected by a rate limit (deadline). Not before 4.00s" resilience.rejection.reason=deadline ` +
-				`resilience.rejection.retry_after=4 resilience.policy.name=l`,
+				`resilience.rejection.retry_after=4 resilience.policy.kind=ratelimit resilience.policy.name=l`,
 		}, 0},
 		"canceled while waiting": {maxWait, 0.5, time.Hour, time.Second, "canceled", nil, nil, 0},
 		"canceled before":        {maxWait, 0.5, time.Hour, 0, "canceled", nil, nil, 0},

@@ -145,7 +145,7 @@ func (s *Stack) makeRetry(name string, set *settings) (err error) {
 	case !same(s.retry.Budget(), s.budget):
 		return errors.New("retry: WithBudget is not allowed here: want WithBudget of the stack")
 	case s.retry.Config().AttemptTimeout > 0:
-		return errors.New("retry: attempt_timeout is not allowed here, as it would bound the waits for a turn too: want WithAttemptTimeout of the stack")
+		return errors.New("retry: attempt_timeout is not allowed here, as it would bound waits for a turn too: want that of the stack")
 	}
 	return nil
 }

@@ -106,7 +106,8 @@ func (e *emitter) warn(ctx context.Context, r *registry, reason, detail string) 
 	attributes := []attribute.KeyValue{AttrCompositionReason.String(reason), AttrCompositionDetail.String(detail)}
 	e.emit(ctx, e.recording(ctx), EventCompositionWarning, log.SeverityWarn, e.policy, attributes[0], attributes[1])
 	if e.writes(ctx, slog.LevelWarn) {
-		e.line(ctx, slog.LevelWarn, fmt.Sprintf("%s: The composition of policies is wrong (%s): %s", e.name, reason, detail), attributes)
+		e.write(ctx, slog.LevelWarn, fmt.Sprintf("%s: The composition of policies is wrong (%s): %s", e.name, reason, detail),
+			forLine(attributes)...)
 	}
 }
 
@@ -125,11 +126,22 @@ func (g *Guard) tell(ctx context.Context, name string, severity log.Severity, at
 		append([]attribute.KeyValue{g.policy, AttrPolicyKind.String(g.kindName())}, attributes...)...)
 }
 
+// write writes a line that also says what kind of guard it is of: the guards of one callee
+// often have one name.
+func (g *Guard) write(ctx context.Context, level slog.Level, message string, attributes ...slog.Attr) {
+	g.emitter.write(ctx, level, message, append(attributes, slog.String(string(AttrPolicyKind), g.kindName()))...)
+}
+
 // line writes a line with the attributes of an event.
-func (e *emitter) line(ctx context.Context, level slog.Level, message string, attributes []attribute.KeyValue) {
-	converted := make([]slog.Attr, len(attributes), len(attributes)+1)
+func (g *Guard) line(ctx context.Context, level slog.Level, message string, attributes []attribute.KeyValue) {
+	g.write(ctx, level, message, forLine(attributes)...)
+}
+
+// forLine returns the attributes of an event for a line.
+func forLine(attributes []attribute.KeyValue) []slog.Attr {
+	converted := make([]slog.Attr, len(attributes), len(attributes)+2) // room for the policy
 	for i, kv := range attributes {
 		converted[i] = slog.Any(string(kv.Key), kv.Value.AsInterface())
 	}
-	e.write(ctx, level, message, converted...)
+	return converted
 }

@@ -150,7 +150,7 @@ var guardTable = [numKinds]guardMetrics{
 		name: "adaptive", what: "an adaptive rate limit", calls: MetricAdaptiveCalls, results: admission, wait: MetricAdaptiveWait,
 		levels: []levelMetric{
 			{MetricAdaptiveRate, "{call}/s", "Calls that the adaptive limit allows, while there is one.", false, "", nil},
-			{MetricAdaptiveMeasured, "{call}/s", "Calls that were sent, smoothed.", false, "", nil},
+			{MetricAdaptiveMeasured, "{call}/s", "Calls that came back, smoothed.", false, "", nil},
 		},
 	},
 	kindThrottle: {

@@ -22,8 +22,8 @@ func NewRateLimit(name string, level func() RateLevel, opts ...Option) (*Guard, 
 	return newGuard(kindRateLimit, name, func() []float64 { return []float64{level().Rate} }, opts)
 }
 
-// An AdaptiveLevel is what an adaptive rate limit allows, if it is Limited, and what was
-// sent, both in calls a second.
+// An AdaptiveLevel is what an adaptive rate limit allows, if it is Limited, and what came
+// back, both in calls a second.
 type AdaptiveLevel struct {
 	Limited        bool
 	Rate, Measured float64

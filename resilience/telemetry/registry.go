@@ -114,7 +114,7 @@ func newRegistry(provider metric.MeterProvider) *registry {
 	calls := counter(meter.Int64ObservableCounter(MetricRetryCalls, metric.WithUnit("{call}"),
 		metric.WithDescription("Calls of retry policies by outcome.")))
 	attempts := counter(meter.Int64ObservableCounter(MetricRetryAttempts, metric.WithUnit("{attempt}"),
-		metric.WithDescription("Attempts that reached the operation.")))
+		metric.WithDescription("Attempts of retry policies, also those that a guard inside of the policy rejected.")))
 	tokens := gauge(meter.Float64ObservableGauge(MetricBudgetTokens, metric.WithUnit("{token}"),
 		metric.WithDescription("Retries that a budget would grant now.")))
 	capacity := gauge(meter.Float64ObservableGauge(MetricBudgetCapacity, metric.WithUnit("{token}"),

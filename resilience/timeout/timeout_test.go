@@ -188,7 +188,7 @@ func TestSignals(t *testing.T) {
 			telemetry.AttrPolicyName: "t", telemetry.AttrPolicyKind: "timeout", telemetry.AttrTimeoutLimit: 1.0,
 		}}}, events)
 		assert.Equal(t, []string{
-			`level=DEBUG msg="t: Timed out after 1.00s" resilience.timeout.limit=1 resilience.policy.name=t`,
+			`level=DEBUG msg="t: Timed out after 1.00s" resilience.timeout.limit=1 resilience.policy.kind=timeout resilience.policy.name=t`,
 		}, signals.Lines())
 
 		limit.Warn(t.Context(), resilience.Problem{Reason: resilience.TimeoutTooShort, Detail: "why"})
