@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// pushbackFailures is for how many failures in a row an answer counts that says when to
-	// come back.
-	pushbackFailures = 3
+	// throttledFailures is for how many failures in a row an answer counts that asks for
+	// fewer calls.
+	throttledFailures = 3
 	// negligible is how close the estimate comes to none or all before it is that. It
 	// changes no factor by more than a hundredth of a percent.
 	negligible = 1e-5
@@ -37,19 +37,19 @@ const (
 //	f = f + weight * (x - f)
 //
 // for each attempt, where x is 1 for a failure and 0 for any other answer, and the weight
-// 1/16. An answer by which the callee says when to come back is counted as three failures
-// in a row.
+// 1/16. An answer by which the callee asks for fewer calls is counted as three failures in a
+// row.
 //
-// The estimate is shared by all that share the Delays, so make one for each callee. It
-// takes no lock and is safe for use by several goroutines at once. A nil *Delays waits for
-// nothing.
+// The estimate is shared by all that share the Delays, so make one for each callee. Delays
+// are made by [NewDelays]. They take no lock and are safe for use by several goroutines at
+// once. A nil *Delays waits for nothing.
 type Delays struct {
 	name                 string
 	base                 backoff.Backoff
 	minFactor, maxFactor float64
 	ratio                float64 // maxFactor / minFactor
 	maxDelay             time.Duration
-	keep, keepPushback   float64 // what an attempt, or one with a pushback, leaves of the estimate before
+	keep, keepThrottled  float64 // what an attempt, or one that is throttled, leaves of the estimate before
 
 	_ [64]byte // what follows is written to, what stands above is not
 
@@ -70,14 +70,14 @@ func NewDelays(name string, base backoff.Backoff, opts ...Option) (*Delays, erro
 		return nil, err
 	}
 	d := &Delays{
-		name:         name,
-		base:         base,
-		minFactor:    s.minFactor,
-		maxFactor:    s.maxFactor,
-		ratio:        s.maxFactor / s.minFactor,
-		maxDelay:     s.maxDelay,
-		keep:         1 - s.weight,
-		keepPushback: math.Pow(1-s.weight, pushbackFailures),
+		name:          name,
+		base:          base,
+		minFactor:     s.minFactor,
+		maxFactor:     s.maxFactor,
+		ratio:         s.maxFactor / s.minFactor,
+		maxDelay:      s.maxDelay,
+		keep:          1 - s.weight,
+		keepThrottled: math.Pow(1-s.weight, throttledFailures),
 	}
 	if _, err := telemetry.NewDelays(name, d.level, s.telemetry...); err != nil {
 		return nil, fmt.Errorf("adaptive: %q: %w", name, err)
@@ -96,9 +96,10 @@ func MustNewDelays(name string, base backoff.Backoff, opts ...Option) *Delays {
 }
 
 // Delay implements [backoff.Backoff]: it returns the delay of the base, multiplied by
-// Factor, 0 to that of [WithMaxDelay]. The base is told the delay before without the factor,
-// so that a backoff that builds on it, such as [backoff.Decorrelated], is not stretched
-// twice.
+// Factor, 0 to that of [WithMaxDelay]. The base is told the delay before divided by the
+// factor of now, so that a backoff that builds on it, such as [backoff.Decorrelated], is not
+// stretched twice. If the factor has changed since, it builds on a delay that is shorter or
+// longer by as much as that.
 func (d *Delays) Delay(n int, prev time.Duration, u float64) time.Duration {
 	if d == nil {
 		return 0
@@ -108,15 +109,15 @@ func (d *Delays) Delay(n int, prev time.Duration, u float64) time.Duration {
 	return min(saturate(float64(max(base, 0))*factor), d.maxDelay)
 }
 
-// Observe learns from one attempt. [resilience.ClassRetryable], and any class with a
-// pushback, by which the callee says when to come back, is a failure.
+// Observe learns from one attempt. [resilience.ClassRetryable] is a failure, and so is any
+// class if the attempt was throttled, as [resilience.Throttled] tells of its error.
 // [resilience.ClassRefused] says nothing about the callee and is not counted. Everything
 // else is an answer: a success, for which the class is [resilience.ClassUnknown] as for
 // every nil error, and an error that would not be retried.
 //
 // If two goroutines observe at the very same time one of them may go unheard, whatever it
 // had to say. While nothing fails, and while everything does, Observe writes nothing.
-func (d *Delays) Observe(class resilience.Class, pushback bool) {
+func (d *Delays) Observe(class resilience.Class, throttled bool) {
 	if d == nil || class == resilience.ClassRefused {
 		return
 	}
@@ -124,8 +125,8 @@ func (d *Delays) Observe(class resilience.Class, pushback bool) {
 	old := math.Float64frombits(bits)
 	f := old
 	switch {
-	case pushback:
-		f = 1 - (1-f)*d.keepPushback
+	case throttled:
+		f = 1 - (1-f)*d.keepThrottled
 	case class == resilience.ClassRetryable:
 		f = 1 - (1-f)*d.keep
 	default:

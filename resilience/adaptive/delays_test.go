@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/adaptive"
 	"github.com/observable-go/toolkit/resilience/backoff"
@@ -19,9 +20,9 @@ import (
 var second = backoff.Constant{Interval: time.Second, Jitter: backoff.NoJitter}
 
 // observe tells d of an attempt n times.
-func observe(d *adaptive.Delays, n int, class resilience.Class, pushback bool) {
+func observe(d *adaptive.Delays, n int, class resilience.Class, throttled bool) {
 	for range n {
-		d.Observe(class, pushback)
+		d.Observe(class, throttled)
 	}
 }
 
@@ -49,9 +50,9 @@ func TestFactor(t *testing.T) {
 func TestWhatIsObserved(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		class    resilience.Class
-		pushback bool
-		want     float64 // from 1/2 on, with a weight of 1/2
+		class     resilience.Class
+		throttled bool
+		want      float64 // from 1/2 on, with a weight of 1/2
 	}{
 		{resilience.ClassUnknown, false, 1. / 4},
 		{resilience.ClassPermanent, false, 1. / 4},
@@ -64,14 +65,14 @@ func TestWhatIsObserved(t *testing.T) {
 	} {
 		d := adaptive.MustNewDelays("d", second, adaptive.WithWeight(0.5))
 		d.Observe(resilience.ClassRetryable, false)
-		d.Observe(tt.class, tt.pushback)
-		assert.InDelta(t, tt.want, d.FailureRatio(), 1e-12, "%v %v", tt.class, tt.pushback)
+		d.Observe(tt.class, tt.throttled)
+		assert.InDelta(t, tt.want, d.FailureRatio(), 1e-12, "%v %v", tt.class, tt.throttled)
 	}
 	d := adaptive.MustNewDelays("d", second)
 	three := adaptive.MustNewDelays("d", second)
 	d.Observe(resilience.ClassRetryable, true)
 	observe(three, 3, resilience.ClassRetryable, false)
-	assert.InDelta(t, three.FailureRatio(), d.FailureRatio(), 1e-12, "a pushback is three failures")
+	assert.InDelta(t, three.FailureRatio(), d.FailureRatio(), 1e-12, "throttling is three failures")
 }
 
 // The estimate of a callee that fails with the chance p lies about p: the variance of such
@@ -182,11 +183,11 @@ func TestDelaysUnderRace(t *testing.T) {
 
 func TestDelaysTelemetry(t *testing.T) {
 	t.Parallel()
-	s := newSignals()
-	d := adaptive.MustNewDelays("d", second, s.option())
-	assert.Equal(t, map[string]float64{"resilience.delays.factor": 0.5, "resilience.delays.failure_ratio": 0}, s.collect(t))
+	signals := signaltest.New()
+	d := adaptive.MustNewDelays("d", second, adaptive.WithTelemetry(signals.Metrics()...))
+	assert.Equal(t, map[string]float64{"resilience.delays.factor d": 0.5, "resilience.delays.failure_ratio d": 0}, signals.All(t))
 	observe(d, 1000, resilience.ClassRetryable, false)
-	assert.Equal(t, map[string]float64{"resilience.delays.factor": 4, "resilience.delays.failure_ratio": 1}, s.collect(t))
+	assert.Equal(t, map[string]float64{"resilience.delays.factor d": 4, "resilience.delays.failure_ratio d": 1}, signals.All(t))
 }
 
 func TestDelaysDoNotAllocate(t *testing.T) {

@@ -43,7 +43,7 @@ func ExampleRateLimiter() {
 func ExampleWithThrottling() {
 	errSlowDown := errors.New("SlowDown")
 	limiter := adaptive.MustNewRateLimiter("bucket", adaptive.WithThrottling(func(err error) bool {
-		return errors.Is(err, errSlowDown) || adaptive.Throttled(err)
+		return errors.Is(err, errSlowDown) || resilience.Throttled(err)
 	}))
 	_ = limiter.Do(context.Background(), func(context.Context) error { return errSlowDown })
 	fmt.Println(limiter.Rate(), "calls/s")

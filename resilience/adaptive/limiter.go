@@ -19,8 +19,8 @@ import (
 // "adaptive": a token bucket whose rate follows CUBIC, the congestion control of TCP.
 //
 // Until the callee throttles for the first time it only measures the rate of the calls that
-// return. With the first answer that [Throttled] recognizes, or what [WithThrottling]
-// names, it begins to limit, and never stops: when nobody throttles, its rate runs ahead of
+// return. With the first answer that [resilience.Throttled] recognizes, or what
+// [WithThrottling] names, it begins to limit, and never stops: when nobody throttles, its rate runs ahead of
 // the one that is measured. Each call then takes one token, and waits in a queue, first
 // come first served, until there is one. A call whose turn would come after the deadline of
 // its context, or later than [WithMaxWait], is rejected at once with a [*RateError].
@@ -40,13 +40,19 @@ import (
 // throttling.py; aws-sdk-go-v2, aws/retry/adaptive_ratelimit.go. It gives the numbers of
 // their tests.
 //
-// It is meant to stand inside of a retry, where it sees each attempt, and to be shared by
-// all that share what the callee limits, such as an account or a table. What another policy
-// refused is not counted. An operation that panics is not counted either; it holds nothing
-// that would have to be given back.
+// It departs from them in one thing: of the calls that were sent before the last throttling
+// answer, those that are throttled too change nothing more. They say the same of the same
+// rate; if each of them cut it, one round trip to a slow callee would bring it to the least.
 //
-// It is safe for use by several goroutines at once. No lock is held while a call waits or
-// runs. A nil *RateLimiter runs the operation once, unguarded.
+// It is meant to stand inside of a retry, where it sees each attempt, and to be shared by
+// all that share what the callee limits, such as an account or a table. A retry that gave up
+// counts by its last failure. What another policy refused, or else did not reach the callee,
+// is not counted. An operation that panics is not counted either; it holds nothing that would
+// have to be given back.
+//
+// A RateLimiter is made by [NewRateLimiter]. It is safe for use by several goroutines at
+// once. No lock is held while a call waits or runs. A nil *RateLimiter runs the operation
+// once, unguarded.
 type RateLimiter struct {
 	name       string
 	rules      resilience.Rules
@@ -119,22 +125,24 @@ func doLimited[T any](ctx context.Context, l *RateLimiter, op func(context.Conte
 	if l == nil || ctx == nil || op == nil {
 		return once(ctx, l != nil, op)
 	}
-	if err := l.acquire(ctx); err != nil {
+	sent, err := l.acquire(ctx)
+	if err != nil {
 		return value, err
 	}
 	value, err = op(ctx)
-	l.observe(err)
+	l.observe(err, sent)
 	return value, err
 }
 
-// observe learns from a call that has returned.
-func (l *RateLimiter) observe(err error) {
+// observe learns from a call that has returned with err. It was sent at the time sent.
+func (l *RateLimiter) observe(err error, sent time.Duration) {
 	throttled := false
 	if err != nil {
-		if l.rules.Classify(err) == resilience.ClassRefused {
-			return // it was not sent
+		failure, asked := resilience.CalleeError(err)
+		if !asked || l.rules.Classify(failure) == resilience.ClassRefused {
+			return
 		}
-		throttled = l.throttling(err)
+		throttled = l.throttling(failure)
 	}
 	l.calls.Add(1)
 	now := l.now()
@@ -150,11 +158,13 @@ func (l *RateLimiter) observe(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.measure(now)
-	if throttled {
+	switch {
+	case !throttled:
+		l.state.succeeded(now)
+	case !l.state.limited || sent >= l.state.lastThrottle:
 		l.state.throttled(now)
 		l.limited.Store(true)
-	} else {
-		l.state.succeeded(now)
+		l.dismiss(now)
 	}
 }
 

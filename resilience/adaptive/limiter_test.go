@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/observable-go/toolkit/internal/clock"
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/adaptive"
 )
@@ -72,59 +73,38 @@ func TestUpdatesOfPolicy(t *testing.T) {
 	})
 }
 
-type throttlingError struct{ says func() bool }
-
-func (*throttlingError) Error() string     { return "throttling" }
-func (e *throttlingError) Throttled() bool { return e.says() }
-
-func TestWhatThrottles(t *testing.T) {
-	t.Parallel()
-	yes, no := func() bool { return true }, func() bool { return false }
-	onPlain := adaptive.WithThrottling(func(err error) bool { return errors.Is(err, errPlain) })
-	classify := adaptive.WithClassifier(func(error) resilience.Class { return resilience.ClassRefused })
-	for name, tt := range map[string]struct {
-		err  error
-		opt  adaptive.Option
-		want bool
-	}{
-		"success":                     {err: nil},
-		"plain":                       {err: errPlain},
-		"retryable":                   {err: errRetryable},
-		"pushback":                    {err: fmt.Errorf("x: %w", errSlowDown), want: true},
-		"says so":                     {err: fmt.Errorf("x: %w", &throttlingError{yes}), want: true},
-		"says no":                     {err: &throttlingError{no}},
-		"panics":                      {err: &throttlingError{func() bool { panic("foreign") }}},
-		"refused with a pushback":     {err: resilience.Refused(errSlowDown)},
-		"by option":                   {err: errPlain, opt: onPlain, want: true},
-		"not by option":               {err: &throttlingError{yes}, opt: onPlain},
-		"refused, though by option":   {err: errRefused, opt: onPlain},
-		"refused by a classifier":     {err: errSlowDown, opt: classify},
-		"the refusal of another one":  {err: &adaptive.RateError{After: time.Second}},
-		"a permanent one that pushes": {err: resilience.Permanent(errSlowDown), want: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l := adaptive.MustNewRateLimiter("l", tt.opt)
-			assert.Equal(t, tt.err, l.Do(t.Context(), returning(tt.err)))
-			assert.Equal(t, tt.want, !math.IsInf(l.Rate(), 1))
-			if tt.opt == nil && !errors.Is(tt.err, adaptive.ErrRate) && resilience.Classify(tt.err) != resilience.ClassRefused {
-				assert.Equal(t, tt.want, adaptive.Throttled(tt.err))
-			}
-		})
-	}
-}
-
-// What was refused was not sent.
-func TestRefusedIsNotMeasured(t *testing.T) {
+// Calls that were sent before the last throttling answer tell nothing new by being
+// throttled.
+func TestOneCutForCallsThatWereUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := adaptive.MustNewRateLimiter("l")
 		for range 100 {
-			_ = l.Do(t.Context(), returning(errRefused))
+			require.NoError(t, l.Do(t.Context(), returning(nil)))
+			time.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(500 * time.Millisecond)
-		_ = l.Do(t.Context(), returning(nil))
-		assert.InDelta(t, 0.8*1/0.5, l.Measured(), 1e-9)
+		var group sync.WaitGroup
+		send := func(took time.Duration, err error) {
+			group.Go(func() {
+				assert.Equal(t, err, l.Do(t.Context(), func(context.Context) error { time.Sleep(took); return err }))
+			})
+		}
+		send(10*time.Millisecond, errSlowDown) // all before there is a limit
+		send(20*time.Millisecond, errSlowDown)
+		send(30*time.Millisecond, errSlowDown)
+		time.Sleep(15 * time.Millisecond)
+		first := l.Rate()
+		assert.InDelta(t, 0.7*l.Measured(), first, 1e-9)
+		send(20*time.Millisecond, errSlowDown) // after the first cut
+		time.Sleep(16 * time.Millisecond)
+		assert.InDelta(t, first, l.Rate(), 0)
+		send(20*time.Millisecond, errSlowDown) // before the second cut
+		time.Sleep(5 * time.Millisecond)
+		assert.InDelta(t, 0.7*first, l.Rate(), 1e-9, "that one was sent at the rate of now")
+		group.Wait()
+		assert.InDelta(t, 0.7*first, l.Rate(), 1e-9)
+		require.NoError(t, l.Do(t.Context(), returning(nil)))
+		assert.Greater(t, l.Rate(), 0.7*first, "any other answer makes it grow")
 	})
 }
 
@@ -265,26 +245,25 @@ func TestLimiterUnderRace(t *testing.T) {
 func TestLimiterTelemetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSignals()
-		l := adaptive.MustNewRateLimiter("l", s.option())
+		signals := signaltest.New()
+		l := adaptive.MustNewRateLimiter("l", adaptive.WithTelemetry(signals.Metrics()...))
 		require.NoError(t, l.Do(t.Context(), returning(nil)))
-		got := s.collect(t)
-		assert.Equal(t, map[string]float64{"resilience.adaptive.calls admitted": 1, "resilience.adaptive.measured_rate": 0}, got,
+		assert.Equal(t, map[string]float64{"resilience.adaptive.calls l admitted": 1, "resilience.adaptive.measured_rate l": 0}, signals.All(t),
 			"no rate as long as there is none")
 
 		_ = l.Do(t.Context(), returning(errSlowDown)) // half a call a second from here on
 		_ = l.Do(t.Context(), returning(errRefused))  // takes the only token
-		events := s.span(t.Context(), func(ctx context.Context) { _ = l.Do(ctx, returning(errRefused)) })
+		events := signals.Span(t.Context(), func(ctx context.Context) { _ = l.Do(ctx, returning(errRefused)) })
 		require.Len(t, events, 1)
 		assert.Equal(t, "resilience.call.waited", events[0].Name)
-		assert.InDelta(t, 2, attr(events[0], "resilience.wait").AsFloat64(), 1e-6)
+		assert.InDelta(t, 2, events[0].Attributes["resilience.wait"], 1e-6)
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		events = s.span(ctx, func(ctx context.Context) { _ = l.Do(ctx, returning(nil)) })
+		events = signals.Span(ctx, func(ctx context.Context) { _ = l.Do(ctx, returning(nil)) })
 		require.Len(t, events, 1)
 		assert.Equal(t, "resilience.call.rejected", events[0].Name)
-		assert.Equal(t, "deadline", attr(events[0], "resilience.rejection.reason").AsString())
-		assert.InDelta(t, 2, attr(events[0], "resilience.rejection.retry_after").AsFloat64(), 1e-6)
+		assert.Equal(t, "deadline", events[0].Attributes["resilience.rejection.reason"])
+		assert.InDelta(t, 2, events[0].Attributes["resilience.rejection.retry_after"], 1e-6)
 		cancel()
 		_ = l.Do(ctx, returning(nil))
 
@@ -292,15 +271,13 @@ func TestLimiterTelemetry(t *testing.T) {
 		time.AfterFunc(time.Second, cancel)
 		_ = l.Do(ctx, returning(nil))
 
-		got = s.collect(t)
-		for metric, want := range map[string]float64{
-			"resilience.adaptive.calls admitted": 4, "resilience.adaptive.calls rejected": 1,
-			"resilience.adaptive.calls canceled": 2, "resilience.adaptive.rate": 0.5, "resilience.adaptive.wait count": 1,
-		} {
-			assert.InDelta(t, want, got[metric], 1e-9, metric)
-		}
+		assert.InDeltaMapValues(t, map[string]float64{
+			"resilience.adaptive.calls l admitted": 4, "resilience.adaptive.calls l rejected": 1, "resilience.adaptive.calls l canceled": 2,
+			"resilience.adaptive.rate l": 0.5, "resilience.adaptive.measured_rate l": l.Measured(),
+			"resilience.adaptive.wait l": 1, "resilience.adaptive.wait l sum": 2,
+		}, signals.All(t), 1e-9)
 		l.Warn(t.Context(), resilience.Problem{Reason: resilience.NestedRetries, Detail: "x"})
-		assert.InDelta(t, 1, s.collect(t)["resilience.composition.warnings "], 0)
+		assert.Equal(t, map[string]float64{"nested_retries l": 1}, signals.Metric(t, "resilience.composition.warnings"))
 		assert.Equal(t, resilience.Description{Kind: "adaptive", Name: "l"}, l.Describe())
 	})
 }

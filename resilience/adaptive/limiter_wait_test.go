@@ -155,6 +155,61 @@ func TestRateFallsWhileCallsWait(t *testing.T) {
 	})
 }
 
+// Those whose turn would come too late at the rate to which it fell are rejected just then,
+// and nobody waits behind them.
+func TestRateFallsForLongQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := throttled(t)
+		answer := make(chan struct{})
+		var group sync.WaitGroup
+		time.Sleep(time.Second) // for three tokens
+		group.Go(func() {
+			_ = l.Do(t.Context(), func(context.Context) error { <-answer; return errSlowDown })
+		})
+		synctest.Wait()
+		for range 2 {
+			_ = l.Do(t.Context(), returning(errRefused))
+		}
+		var impatient, patient atomic.Int64
+		for i := range 180 { // two impatient ones in three, at three calls a second
+			group.Go(func() {
+				time.Sleep(time.Duration(i) * time.Microsecond)
+				began := time.Now()
+				rejected := &patient
+				ctx := t.Context()
+				if i%3 != 2 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, 59500*time.Millisecond)
+					defer cancel()
+					rejected = &impatient
+				}
+				err := l.Do(ctx, returning(errRefused)) // so that the rate stays
+				if e := (*adaptive.RateError)(nil); errors.As(err, &e) {
+					rejected.Add(1)
+					assert.LessOrEqual(t, time.Since(began), time.Second, i)
+					assert.InDelta(t, l.Rate(), e.Rate, 1e-9, i)
+					assert.Greater(t, e.After, 58*time.Second, i)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		assert.Zero(t, impatient.Load()+patient.Load())
+		close(answer)
+		synctest.Wait()
+		rejected := impatient.Load() + patient.Load()
+		t.Logf("rate %.2f/s: rejected %d impatient and %d patient calls", l.Rate(), impatient.Load(), patient.Load())
+		assert.InDelta(t, 177-59*l.Rate(), rejected, 5)
+		left := 177 - float64(rejected)
+
+		began := time.Now()
+		require.ErrorIs(t, l.Do(t.Context(), returning(errRefused)), errRefused, "it fits")
+		assert.InDelta(t, (left+1)/l.Rate(), time.Since(began).Seconds(), 1)
+		group.Wait()
+		assert.Equal(t, rejected, impatient.Load()+patient.Load(), "nobody is rejected later")
+	})
+}
+
 func TestCanceledWhileWaiting(t *testing.T) {
 	t.Parallel()
 	for name, place := range map[string]int{"the first": 0, "one in the middle": 1, "the last": 2} {

@@ -82,8 +82,9 @@ type settings struct {
 }
 
 // WithThrottling says which errors of the operation are answers of a callee that throttles,
-// in place of [Throttled]. It is for a RateLimiter. The function is called by several
-// goroutines at once, once for each error, and not for the refusals of policies.
+// in place of [resilience.Throttled]. It is for a RateLimiter. The function is called by
+// several goroutines at once, once for each [resilience.CalleeError]: of a retry that gave
+// up that is the last failure, and of a call that was not sent there is none.
 func WithThrottling(throttled func(error) bool) Option {
 	return func(s *settings) {
 		s.only(rateLimiter, "WithThrottling")
@@ -138,8 +139,7 @@ func WithFactors(least, most float64) Option {
 }
 
 // WithMaxDelay bounds every delay, whatever the factor. It is for Delays: 1 ns to 24 hours,
-// and
-// [DefaultMaxDelay] by default.
+// and [DefaultMaxDelay] by default.
 func WithMaxDelay(d time.Duration) Option {
 	return func(s *settings) { s.only(delays, "WithMaxDelay"); s.maxDelay = d }
 }
@@ -178,7 +178,7 @@ func (s *settings) errorf(format string, args ...any) error {
 func settle(k kind, name string, opts []Option) (*settings, error) {
 	s := &settings{
 		kind: k, name: name,
-		throttling: Throttled, maxWait: DefaultMaxWait,
+		throttling: resilience.Throttled, maxWait: DefaultMaxWait,
 		window: DefaultWindow, multiplier: DefaultMultiplier,
 		weight: DefaultWeight, minFactor: DefaultMinFactor, maxFactor: DefaultMaxFactor, maxDelay: DefaultMaxDelay,
 	}

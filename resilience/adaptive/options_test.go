@@ -54,7 +54,7 @@ func TestInvalidOptions(t *testing.T) {
 			"classifier: nil is not allowed: want a function":                    adaptive.WithClassifier(nil),
 			"telemetry: WithMeterProvider: nil is not allowed":                   adaptive.WithTelemetry(telemetry.WithMeterProvider(nil)),
 			"WithMaxWait is not allowed for a Throttle: it is for a RateLimiter": adaptive.WithMaxWait(time.Second),
-			"WithThrottling is not allowed for a Throttle":                       adaptive.WithThrottling(adaptive.Throttled),
+			"WithThrottling is not allowed for a Throttle":                       adaptive.WithThrottling(resilience.Throttled),
 			"WithWeight is not allowed for a Throttle: it is for a Delays":       adaptive.WithWeight(0.5),
 		},
 		"Delays": {

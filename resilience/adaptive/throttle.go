@@ -43,15 +43,16 @@ const windowBuckets = 24
 // sooner.
 //
 // A success and a [resilience.ClassPermanent] error are accepts: the callee has answered.
-// An error of any other class is a request that was not accepted. What another policy
-// refused, what the caller cancelled, and an operation that panicked are neither. A call is
-// counted when it returns, so that calls under way are not taken for failures.
+// An error of any other class is a request that was not accepted. A retry that gave up counts
+// by its last failure. What another policy refused or else did not reach the callee, what the
+// caller cancelled, and an operation that panicked are neither. A call is counted when it
+// returns, so that calls under way are not taken for failures.
 //
 // It suits callees that get many calls. Of few it judges rashly: if the first of all calls
 // fails, the second one is rejected with a probability of 1/2.
 //
-// It takes no lock and is safe for use by several goroutines at once. A nil *Throttle runs
-// the operation once, unguarded.
+// A Throttle is made by [NewThrottle]. It takes no lock and is safe for use by several
+// goroutines at once. A nil *Throttle runs the operation once, unguarded.
 type Throttle struct {
 	name       string
 	multiplier float64
@@ -163,7 +164,7 @@ func (t *Throttle) Allow(ctx context.Context) (Permit, error) {
 		if p := t.probability(now); p > 0 && clock.Random(t.clock) < p {
 			t.counts.Add(now, window.Counts{Calls: 1, Failures: 1})
 			t.trouble(now)
-			t.tel.Rejected(ctx, telemetry.Rejection{Reason: ReasonThrottled})
+			t.tel.Rejected(ctx, telemetry.Rejection{Reason: reasonThrottled})
 			return Permit{}, &ThrottleError{Name: t.name, Probability: p}
 		}
 	}
@@ -174,8 +175,8 @@ func (t *Throttle) Allow(ctx context.Context) (Permit, error) {
 // isCanceled is for errors from anywhere.
 var isCanceled = resilience.MatchIs(context.Canceled)
 
-// ReasonThrottled is why a [Throttle] rejects, in telemetry.
-const ReasonThrottled = "throttled"
+// reasonThrottled is why a throttle rejects, in telemetry.
+const reasonThrottled = "throttled"
 
 // Done notes what came of the call: err is its error, or nil.
 func (p *Permit) Done(err error) {
@@ -186,10 +187,11 @@ func (p *Permit) Done(err error) {
 	p.throttle = nil
 	requests := window.Counts{Calls: 1}
 	if err != nil {
-		if isCanceled(p.ctx.Err()) || isCanceled(err) {
-			return // by the caller
+		failure, asked := resilience.CalleeError(err)
+		if !asked || isCanceled(p.ctx.Err()) || isCanceled(failure) {
+			return
 		}
-		switch t.rules.Classify(err) {
+		switch t.rules.Classify(failure) {
 		case resilience.ClassRefused:
 			return
 		case resilience.ClassPermanent:

@@ -13,9 +13,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/adaptive"
+	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
 // chanceClock returns a clock that stands still and draws what rand draws from seed on.
@@ -89,6 +92,11 @@ func TestWhatIsAccepted(t *testing.T) {
 		"timeout":                    {err: context.DeadlineExceeded, want: reject},
 		"permanent by a classifier":  {err: context.DeadlineExceeded, opt: timeout, want: accept},
 		"refused":                    {err: errRefused, want: neither},
+		"not sent":                   {err: notSentError{}, want: neither},
+		"a retry gave up":            {err: gaveUpError{errRetryable}, want: reject},
+		"it gave up on an answer":    {err: gaveUpError{errPermanent}, want: accept},
+		"it gave up on a refusal":    {err: gaveUpError{errRefused}, want: neither},
+		"it gave up before it began": {err: gaveUpError{nil}, want: neither},
 		"cancelled":                  {err: fmt.Errorf("x: %w", context.Canceled), want: neither},
 		"cancelled by the caller":    {err: errPlain, cancel: true, want: neither},
 	} {
@@ -238,29 +246,24 @@ func TestThrottleUnderRace(t *testing.T) {
 
 func TestThrottleTelemetry(t *testing.T) {
 	t.Parallel()
-	s := newSignals()
+	signals := signaltest.New()
 	c := chanceClock(0)
 	next := 1 - 1e-16
 	c.random = func() float64 { return next }
-	throttle := adaptive.MustNewThrottle("t", s.option(), adaptive.WithClock(c))
+	throttle := adaptive.MustNewThrottle("t", adaptive.WithTelemetry(signals.Metrics()...), adaptive.WithClock(c))
 	for _, err := range []error{nil, errPlain, errRefused, errPermanent, errPlain, errPlain, errPlain} {
 		_ = throttle.Do(t.Context(), returning(err))
 	}
 	next = 0
-	events := s.span(t.Context(), func(ctx context.Context) { _ = throttle.Do(ctx, returning(nil)) })
-	require.Len(t, events, 1)
-	assert.Equal(t, "resilience.call.rejected", events[0].Name)
-	assert.Equal(t, "throttled", attr(events[0], "resilience.rejection.reason").AsString())
-	got := s.collect(t)
-	want := map[string]float64{
-		"resilience.throttle.calls admitted": 7, "resilience.throttle.calls rejected": 1,
-		"resilience.throttle.rejection_ratio": (7. - 2*2) / 8,
-	}
-	assert.Len(t, got, len(want))
-	for metric, value := range want {
-		assert.InDelta(t, value, got[metric], 1e-9, metric)
-	}
+	events := signals.Span(t.Context(), func(ctx context.Context) { _ = throttle.Do(ctx, returning(nil)) })
+	assert.Equal(t, []signaltest.Event{{Name: "resilience.call.rejected", Attributes: map[attribute.Key]any{
+		telemetry.AttrPolicyName: "t", telemetry.AttrPolicyKind: "throttle", "resilience.rejection.reason": "throttled",
+	}}}, events)
+	assert.InDeltaMapValues(t, map[string]float64{
+		"resilience.throttle.calls t admitted": 7, "resilience.throttle.calls t rejected": 1,
+		"resilience.throttle.rejection_ratio t": (7. - 2*2) / 8,
+	}, signals.All(t), 1e-9)
 	throttle.Warn(t.Context(), resilience.Problem{Reason: resilience.NestedRetries, Detail: "x"})
-	assert.InDelta(t, 1, s.collect(t)["resilience.composition.warnings "], 0)
+	assert.Equal(t, map[string]float64{"nested_retries t": 1}, signals.Metric(t, "resilience.composition.warnings"))
 	assert.Equal(t, resilience.Description{Kind: "throttle", Name: "t"}, throttle.Describe())
 }

@@ -75,7 +75,7 @@ func TestBoundUnderContention(t *testing.T) {
 						mu.Unlock()
 					}
 					if len(waiting) > 0 && random.IntN(2) == 0 {
-						given := waiting[len(waiting)-1].giveBack()
+						given := l.giveBack(waiting[len(waiting)-1])
 						waiting = waiting[:len(waiting)-1]
 						mu.Lock()
 						if given {
@@ -182,6 +182,7 @@ func TestSetRateUnderContention(t *testing.T) {
 	for w := range 8 {
 		group.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(w)))
+			var waiting []turn
 			for range 2000 {
 				clk.advance(time.Duration(random.Int64N(int64(200 * time.Microsecond))))
 				if w == 0 {
@@ -191,11 +192,15 @@ func TestSetRateUnderContention(t *testing.T) {
 				switch {
 				case !ok:
 				case got.wait > 0 && random.IntN(4) == 0:
-					got.giveBack()
+					waiting = append(waiting, got)
 				default:
 					mu.Lock()
 					used = append(used, got.now+got.wait)
 					mu.Unlock()
+				}
+				if len(waiting) > 0 && random.IntN(2) == 0 { // perhaps after the rate has changed
+					l.giveBack(waiting[len(waiting)-1])
+					waiting = waiting[:len(waiting)-1]
 				}
 			}
 		})

@@ -1,10 +1,12 @@
 package ratelimit
 
 import (
+	"context"
 	"math"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -119,6 +121,34 @@ func TestOldTime(t *testing.T) {
 	got, ok := l.take(old, 0)
 	assert.True(t, ok, "the time is read again")
 	assert.Zero(t, got.wait)
+}
+
+// A deadline by the wall clock alone, as from a header, holds also if that clock was set since
+// the limiter was made.
+func TestDeadlineByWallClock(t *testing.T) {
+	t.Parallel()
+	for _, set := range []time.Duration{-time.Hour, time.Hour} {
+		for rate, want := range map[float64]error{1000: nil, 1. / 4: ErrRate} {
+			l := newLimiter(t, nil, rate, WithMaxWait(time.Minute))
+			l.epoch = atWallClock(t, l.epoch, set)
+			require.True(t, l.Allow())
+			ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(3*time.Second).Round(0))
+			assert.ErrorIs(t, l.Wait(ctx), want, "set by %v, %v calls/s", set, rate)
+			cancel()
+		}
+	}
+}
+
+// atWallClock returns what t would be if the wall clock had been ahead by d, in whole seconds.
+// The monotonic reading stays: nothing but the clock of a machine makes such a time otherwise.
+func atWallClock(t *testing.T, at time.Time, d time.Duration) time.Time {
+	t.Helper()
+	ahead := at
+	seconds := (*uint64)(unsafe.Pointer(&ahead)) // above the nanoseconds, in the first word
+	*seconds += uint64(int64(d/time.Second)) << 30
+	require.Zero(t, ahead.Sub(at))
+	require.Equal(t, d, ahead.Round(0).Sub(at.Round(0)))
+	return ahead
 }
 
 // While a schedule is replaced the one that goes out of use gives no turn: it would be lost.

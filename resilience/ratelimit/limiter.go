@@ -22,7 +22,8 @@ import (
 //
 // Turns are given in the order of arrival. A call that is refused takes none. A call whose
 // context ends while it waits gives its turn back, unless a later call has taken the turn
-// after it: then the turn is lost, as nobody could use it without coming too early.
+// after it: then the turn is lost, as nobody could use it without coming too early. For what
+// becomes of it when the rate has changed see SetRate.
 //
 // Time is counted in whole nanoseconds, and the interval between calls rounded up to one:
 // what a limiter allows in the long run is at most the rate, and less than it by a share
@@ -31,8 +32,8 @@ import (
 // A new Limiter has its whole burst. If its clock steps back it takes all waits and turns
 // for as far ahead as they can have been, and goes on from there.
 //
-// A call that need not wait takes no lock and allocates nothing. A Limiter is safe for use
-// by several goroutines at once. A nil *Limiter limits nothing.
+// A call that need not wait takes no lock and allocates nothing. A Limiter is made by [New].
+// It is safe for use by several goroutines at once. A nil *Limiter limits nothing.
 type Limiter struct {
 	name    string
 	burst   int
@@ -43,6 +44,14 @@ type Limiter struct {
 
 	schedule atomic.Pointer[schedule]
 	mu       sync.Mutex // held while the schedule is replaced
+	last     change     // guarded by mu
+}
+
+// A change is that of one schedule to the next: what is needed to do it again.
+type change struct {
+	from    *schedule
+	arrival time.Duration // the theoretical arrival time at the end of that one
+	began   int64         // the one with which the next began
 }
 
 var _ resilience.Part = (*Limiter)(nil)
@@ -82,7 +91,9 @@ func MustNew(name string, callsPerSecond float64, opts ...Option) *Limiter {
 
 // SetRate changes the rate, [MinRate] to [MaxRate], from now on. The burst stays, and so
 // does what is left of it. Calls that wait keep their turns, and the new rate begins at the
-// last of these.
+// last of these. If the call that has the last one leaves, before any turn was given at the
+// new rate, that begins then, or at the last turn before. The turns of calls that leave after
+// the rate has changed again are lost. A rate that is set once more changes nothing.
 func (l *Limiter) SetRate(callsPerSecond float64) error {
 	if l == nil {
 		return errNilLimiter
@@ -92,7 +103,9 @@ func (l *Limiter) SetRate(callsPerSecond float64) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.replace(l.schedule.Load(), callsPerSecond)
+	if s := l.schedule.Load(); s.rate < callsPerSecond || s.rate > callsPerSecond {
+		l.replace(s, callsPerSecond)
+	}
 	return nil
 }
 
@@ -178,11 +191,37 @@ func (l *Limiter) clockSteppedBack(s *schedule) {
 	}
 }
 
-// replace replaces the schedule old. The clock is read when no turns of it are given any
-// more, so that it is later than all that these were given at.
+// replace replaces the schedule old by one of another rate. The lock must be held.
 func (l *Limiter) replace(old *schedule, rate float64) {
+	l.change(old, time.Duration(old.arrival.Swap(replaced)), rate)
+}
+
+// change puts a schedule into use that goes on from old, which ended with arrival. The clock
+// is read when no turns are given any more, so that it is later than all that turns were
+// given at. The lock must be held.
+func (l *Limiter) change(old *schedule, arrival time.Duration, rate float64) {
 	s := newSchedule(rate, l.burst, l.maxWait)
-	arrival := time.Duration(old.arrival.Swap(replaced))
 	s.continueFrom(old, arrival, l.now())
+	l.last = change{from: old, arrival: arrival, began: s.arrival.Load()}
 	l.schedule.Store(s)
+}
+
+// giveBack gives back a turn that was not used, unless a later call has taken the next one:
+// its turn is fixed by then, and a call that came before it would come too early. It is then
+// as if the turn had never been taken.
+func (l *Limiter) giveBack(t turn) bool {
+	before := t.arrival - t.schedule.interval
+	if t.schedule.arrival.CompareAndSwap(int64(t.arrival), int64(before)) {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// If it was the last turn of the schedule before, and the one in use has given none, the
+	// rate changes now in place of then.
+	s := l.schedule.Load()
+	if l.last.from != t.schedule || l.last.arrival != t.arrival || !s.arrival.CompareAndSwap(l.last.began, replaced) {
+		return false
+	}
+	l.change(t.schedule, before, s.rate)
+	return true
 }

@@ -48,6 +48,10 @@ func newBucket(rate float64, burst int) *bucket {
 	return &bucket{burst: int64(burst), interval: int64(intervalOf(rate)), tokens: new(big.Rat).SetInt64(int64(burst))}
 }
 
+func (b *bucket) clone() *bucket {
+	return &bucket{burst: b.burst, interval: b.interval, tokens: new(big.Rat).Set(b.tokens)}
+}
+
 func (b *bucket) advance(d time.Duration) { b.add(big.NewRat(int64(d), b.interval)) }
 
 // add adds tokens, of which those that the bucket cannot hold are lost.
@@ -119,13 +123,17 @@ func TestDecidesAsATokenBucket(t *testing.T) {
 		maxWait := time.Duration(random.IntN(4)) * intervalOf(rate)
 		l := newLimiter(t, clk, rate, WithBurst(burst), WithMaxWait(maxWait))
 		model := newBucket(rate, burst)
+		var last turn   // the latest, unless it was given back
+		var old *bucket // as it would be if the rate had not changed since the latest turn
 		move := func(d time.Duration) {
 			if clk.elapsed()+d < farthest {
 				clk.advance(d)
 				model.advance(d)
+				if old != nil {
+					old.advance(d)
+				}
 			}
 		}
-		var last turn // the latest, unless it was given back
 		for step := range 200 {
 			switch random.IntN(6) {
 			case 0:
@@ -139,16 +147,26 @@ func TestDecidesAsATokenBucket(t *testing.T) {
 				move(d)
 			case 2:
 				if random.IntN(10) == 0 {
-					rate := randomRate(random, burst)
+					if old != nil {
+						last, old = turn{}, nil // once more
+					} else if last.schedule != nil {
+						old = model.clone()
+					}
+					rate = randomRate(random, burst)
 					require.NoError(t, l.SetRate(rate))
 					model.setRate(rate)
-					last = turn{}
 				}
 			case 3:
 				if last.schedule != nil && last.wait > 0 && random.IntN(2) == 0 {
-					require.True(t, last.giveBack())
-					model.add(big.NewRat(1, 1))
-					last = turn{}
+					require.True(t, l.giveBack(last))
+					if old != nil {
+						old.add(big.NewRat(1, 1))
+						old.setRate(rate)
+						model = old
+					} else {
+						model.add(big.NewRat(1, 1))
+					}
+					last, old = turn{}, nil
 				}
 			default:
 				most := time.Duration(random.Int64N(int64(maxWait) + 1))
@@ -162,8 +180,11 @@ func TestDecidesAsATokenBucket(t *testing.T) {
 						seed, round, step, rate, burst, got.wait, ok, most, wait)
 				}
 				if ok {
+					if old != nil && last.wait > 0 {
+						require.False(t, l.giveBack(last), "after a later turn")
+					}
 					model.add(big.NewRat(-1, 1))
-					last = got
+					last, old = got, nil
 				}
 			}
 		}

@@ -77,15 +77,8 @@ func scale(d, to, from time.Duration) time.Duration {
 
 // A turn is when a call may be sent.
 type turn struct {
-	schedule *schedule
+	schedule *schedule     // that gave it
 	arrival  time.Duration // the theoretical arrival time after the call
 	now      time.Duration // when the turn was given, or not given
 	wait     time.Duration // from then until the turn
-}
-
-// giveBack gives back a turn that was not used, unless a later call has taken the next
-// one: its turn is fixed by then, and a call that came before it would come too early.
-// The schedule is then as if the turn had never been taken.
-func (t turn) giveBack() bool {
-	return t.schedule.arrival.CompareAndSwap(int64(t.arrival), int64(t.arrival-t.schedule.interval))
 }

@@ -88,7 +88,7 @@ func (l *Limiter) acquire(ctx context.Context) error {
 func (l *Limiter) acquireLater(ctx context.Context, now time.Duration) error {
 	most := l.maxWait
 	if deadline, bounded := ctx.Deadline(); bounded {
-		most = min(most, deadline.Sub(l.epoch.Add(now))-1) // at the deadline itself it is too late
+		most = min(most, max(clock.Until(l.clock, deadline), 0)-1) // at the deadline itself it is too late
 	}
 	t, ok := l.take(now, most)
 	if !ok {
@@ -97,7 +97,7 @@ func (l *Limiter) acquireLater(ctx context.Context, now time.Duration) error {
 	var timer clock.Timer
 	defer timer.Stop()
 	if timer.Wait(ctx, l.clock, t.wait) != nil {
-		t.giveBack()
+		l.giveBack(t)
 		return l.ended(ctx)
 	}
 	l.tel.Count(telemetry.ResultAdmitted)

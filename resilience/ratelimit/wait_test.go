@@ -184,6 +184,53 @@ func TestSetRate(t *testing.T) {
 	})
 }
 
+// The rate rises while calls wait at the old one. When they have left the new one is there.
+func TestWaitersLeaveAfterSetRate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		set   []float64
+		leave []int
+		wait  time.Duration
+	}{
+		"not at all":      {nil, []int{1, 0}, 10 * time.Minute},
+		"once":            {[]float64{100}, []int{1, 0}, 10 * time.Millisecond},
+		"the same twice":  {[]float64{100, 100}, []int{1, 0}, 10 * time.Millisecond},
+		"to what it was":  {[]float64{1. / 600}, []int{1, 0}, 10 * time.Minute},
+		"only one leaves": {[]float64{100}, []int{1}, 10*time.Minute + 10*time.Millisecond},
+		// What is lost.
+		"twice":           {[]float64{50, 100}, []int{1, 0}, 20*time.Minute + 10*time.Millisecond},
+		"the first one":   {[]float64{100}, []int{0}, 20*time.Minute + 10*time.Millisecond},
+		"the first first": {[]float64{100}, []int{0, 1}, 10*time.Minute + 10*time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				limit := ratelimit.MustNew("l", 1./600, ratelimit.WithMaxWait(time.Hour))
+				require.True(t, limit.Allow())
+				var leave [2]context.CancelFunc
+				for i := range leave {
+					ctx, cancel := context.WithCancel(t.Context())
+					leave[i] = cancel
+					defer cancel()
+					go func() { _ = limit.Wait(ctx) }()
+					synctest.Wait()
+				}
+				for _, rate := range tt.set {
+					require.NoError(t, limit.SetRate(rate))
+				}
+				began := time.Now()
+				for _, i := range tt.leave {
+					leave[i]()
+					synctest.Wait()
+				}
+				require.NoError(t, limit.Wait(t.Context()))
+				assert.Equal(t, tt.wait, time.Since(began))
+				assert.False(t, limit.Allow())
+			})
+		})
+	}
+}
+
 // limitWithin waits for a turn within d.
 func limitWithin(t *testing.T, limit *ratelimit.Limiter, d time.Duration) error {
 	t.Helper()
