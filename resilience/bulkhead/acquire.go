@@ -81,21 +81,32 @@ func (b *Bulkhead) acquireLater(ctx context.Context, s state) (state, error) {
 		b.tel.Count(telemetry.ResultAdmitted)
 		return s, nil
 	}
+	return b.await(ctx, w)
+}
+
+// await waits for the turn of w, which is in the queue, and returns the state with its
+// slot. If it fails, or what it calls panics, such as the context or telemetry, w has left
+// the queue, and a slot of its has gone on to the next.
+func (b *Bulkhead) await(ctx context.Context, w *waiter) (state, error) {
+	begins := false
+	defer func() {
+		if !begins && b.leave(w) {
+			b.end()
+		}
+	}()
 	began := clock.Now(b.clock)
 	wake := w.signal.Wait(ctx, b.maxWait)
 	waited := clock.Since(b.clock, began)
 	granted := wake == clock.WakeSet || b.leave(w)
 	switch {
 	case ctx.Err() != nil:
-		if granted {
-			b.end() // to the next, as this call will not be made
-		}
 		return 0, b.ended(ctx)
 	case !granted:
 		return 0, b.refuse(ctx, b.word.load(), &FullError{Reason: ReasonWait, Waited: waited})
 	}
 	b.tel.Count(telemetry.ResultAdmitted)
 	b.tel.Waited(ctx, waited)
+	begins = true
 	return b.word.load(), nil
 }
 
@@ -134,14 +145,15 @@ func (b *Bulkhead) wouldBeLate(ctx context.Context, s state) (expected time.Dura
 	return expected, known && expected > deadline.Sub(clock.Now(b.clock))
 }
 
-// leave takes w out of the queue, unless it was granted a slot in the meantime, and reports
-// whether it was.
+// leave takes w out of the queue, unless it has left or was granted a slot in the meantime,
+// and reports whether it was.
 func (b *Bulkhead) leave(w *waiter) (granted bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if w.granted {
-		return true
+	if w.granted || w.left {
+		return w.granted
 	}
+	w.left = true
 	s := b.word.load()
 	b.word.change(s, s-oneWaiting) // nobody else changes it now
 	b.queue.remove(w)

@@ -1,8 +1,6 @@
 package bulkhead
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -15,19 +13,28 @@ import (
 // An Algorithm finds the limit of a bulkhead from what it sees of the calls. [Vegas] and
 // [Gradient2] are the ones of this package; yours may be another.
 type Algorithm interface {
-	// Next returns the limit after a call that ended, given the limit so far, both in
-	// calls and not rounded. The bulkhead rounds it down and keeps it within 1 and
-	// MaxLimit; with a NaN the limit stays. It hears of calls that began after the last
-	// change of the limit, as those before ran under another. A bulkhead never calls it
-	// twice at a time. It must be fast and not call the bulkhead.
+	// Next returns the limit that follows from a sample, given the limit under which its
+	// calls began, both in calls and not rounded. The bulkhead rounds it down and keeps it
+	// within 1 and MaxLimit; with a NaN the limit stays.
+	//
+	// A round of calls that succeeded is one sample, and changes the limit as Next says. A
+	// call that was dropped is one of its own, however late it ends, and only lowers the
+	// limit: to what Next says, if the limit in force is higher. So answer by the limit that
+	// is given, and the drops of calls that began under the same limit lower it once.
+	//
+	// A bulkhead never calls Next twice at a time. It must be fast and not call the bulkhead.
 	Next(limit float64, s Sample) float64
 }
 
-// A Sample is what an [Algorithm] learns of a call that ended.
+// A Sample is what an [Algorithm] learns at a time: of a round of calls that succeeded, or
+// of one call that was dropped. A round is as many calls as the limit allows at a time,
+// 100 at most, all of which began under that limit.
 type Sample struct {
-	// Latency is how long the operation took, without the wait for a slot.
+	// Latency is how long the operation took, without the wait for a slot. Of a round it
+	// is the mean.
 	Latency time.Duration
-	// Inflight is how many calls were under way when it began, itself included.
+	// Inflight is how many calls were under way when it began, itself included. Of a round
+	// it is the greatest.
 	Inflight int
 	// Dropped says that the call failed as calls to an overloaded callee do, for instance
 	// by a timeout: resilience.Classify calls its error retryable.
@@ -38,14 +45,29 @@ type Sample struct {
 //
 // The calls that are under way when the limit changes began under the old one, and their
 // latency is that of the old one. If each of them changed the limit once more, hundreds
-// would overdo by far what one of them asked for. So a sample counts only if its call
-// began under the limit in force: the limit changes once in a round trip, as the window
-// of TCP Vegas does.
+// would overdo by far what one of them asked for. So those that succeed count only if they
+// began under the limit in force: it changes once in a round trip, as the window of TCP
+// Vegas does. And they count together, as the first one to return would be a short one.
+//
+// A call that is dropped may take much longer, until its timeout, and the limit has
+// changed many times before it ends. So it counts however late, against the limit under
+// which it began, and takes back what was added since.
 type adaptive struct {
 	algorithm Algorithm
+	own       ownAlgorithm  // the same, or nil if it is not of this package
 	round     atomic.Uint64 // counts the changes of the limit
-	mu        sync.Mutex    // guards the limit, and the algorithm against being called twice at a time
-	limit     float64
+	limit     atomic.Uint64 // the bits of a float64
+
+	mu    sync.Mutex // held to write the above, and to ask the algorithm
+	seen  round      // of the calls that began in this round
+	given uint64     // the round that began when the limit was set by hand
+}
+
+func newAdaptive(a Algorithm, limit int) *adaptive {
+	own, _ := a.(ownAlgorithm)
+	adaptive := &adaptive{algorithm: a, own: own}
+	adaptive.limit.Store(math.Float64bits(float64(limit)))
+	return adaptive
 }
 
 // sampled is a call of which the algorithm is to learn.
@@ -53,13 +75,19 @@ type sampled struct {
 	bulkhead *Bulkhead
 	inflight int
 	round    uint64
+	limit    float64
 	began    time.Time
 }
 
 // begin notes a call that takes its slot with the state s.
 func (a *adaptive) begin(b *Bulkhead, s state) sampled {
-	return sampled{bulkhead: b, inflight: s.inflight(), round: a.round.Load(), began: clock.Now(b.clock)}
+	return sampled{
+		bulkhead: b, inflight: s.inflight(), round: a.round.Load(), limit: a.current(), began: clock.Now(b.clock),
+	}
 }
+
+// current returns the limit, not rounded.
+func (a *adaptive) current() float64 { return math.Float64frombits(a.limit.Load()) }
 
 // end tells the algorithm how the call ended.
 func (c *sampled) end(err error) {
@@ -69,102 +97,72 @@ func (c *sampled) end(err error) {
 	if !asked || dropped && resilience.Classify(failure) != resilience.ClassRetryable {
 		return // it may not have reached the callee, so its latency says nothing
 	}
-	b.adaptive.observe(c, Sample{Latency: clock.Since(b.clock, c.began), Inflight: c.inflight, Dropped: dropped})
+	s := Sample{Latency: clock.Since(b.clock, c.began), Inflight: c.inflight, Dropped: dropped}
+	if dropped {
+		b.adaptive.dropped(c, s)
+	} else {
+		b.adaptive.succeeded(c, s)
+	}
 }
 
-// observe gives the algorithm a sample. Rather than wait for it a call leaves its sample
-// out, of which there are many, unless it was dropped, which ought to be rare.
-func (a *adaptive) observe(c *sampled, s Sample) {
-	if s.Dropped {
-		a.mu.Lock()
-	} else if !a.mu.TryLock() {
+// succeeded adds a call to its round. Rather than wait it leaves itself out, as there are
+// many.
+func (a *adaptive) succeeded(c *sampled, s Sample) {
+	if !a.mu.TryLock() {
 		return
 	}
 	defer a.mu.Unlock()
-	if a.round.Load() != c.round {
-		return // it began under another limit
-	}
-	next := a.algorithm.Next(a.limit, s)
-	if math.IsNaN(next) {
+	if a.round.Load() != c.round || !a.seen.add(s, a.current()) {
 		return
 	}
-	a.change(c.bulkhead, min(max(next, 1), MaxLimit))
+	s = a.seen.sample()
+	a.seen = round{}
+	a.change(c.bulkhead, a.next(a.current(), s))
+}
+
+// dropped lowers the limit for a call that was dropped, unless that has happened. Drops
+// ought to be rare, so it waits.
+func (a *adaptive) dropped(c *sampled, s Sample) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c.round < a.given {
+		return // whoever set the limit since knows better
+	}
+	a.change(c.bulkhead, min(a.current(), a.next(c.limit, s)))
+}
+
+// next asks the algorithm, under the mutex.
+func (a *adaptive) next(limit float64, s Sample) float64 {
+	next := a.algorithm.Next(limit, s)
+	if math.IsNaN(next) {
+		return a.current()
+	}
+	return min(max(next, 1), MaxLimit)
 }
 
 // set makes the algorithm go on from n.
-func (a *adaptive) set(b *Bulkhead, n int) {
+func (a *adaptive) set(b *Bulkhead, n int) error {
+	if a.own != nil {
+		if err := a.own.validate(n); err != nil {
+			return err
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.change(b, float64(n))
+	a.given = a.round.Load()
+	return nil
 }
 
-// change changes the limit, if it does, under the mutex.
+// change changes the limit, if it does, under the mutex. That begins a round.
 func (a *adaptive) change(b *Bulkhead, limit float64) {
-	if limit == a.limit {
+	if limit == a.current() {
 		return
 	}
-	a.limit = limit
+	a.limit.Store(math.Float64bits(limit))
 	a.round.Add(1)
+	a.seen = round{}
 	if n := int(limit); n != b.word.load().limit() {
 		b.setLimit(n)
 	}
-}
-
-// ownAlgorithm is an algorithm of this package. begin prepares it for its bulkhead, which
-// has that clock and begins with that limit.
-type ownAlgorithm interface {
-	begin(c clock.Clock, limit int) error
-}
-
-// Default bounds of an adaptive limit.
-const (
-	defaultMinLimit = 1
-	defaultMaxLimit = 1000
-)
-
-// bounds are those of an adaptive limit. A 0 means the default.
-type bounds struct{ least, most int }
-
-func (b bounds) orDefault() bounds {
-	if b.least == 0 {
-		b.least = defaultMinLimit
-	}
-	if b.most == 0 {
-		b.most = defaultMaxLimit
-	}
-	return b
-}
-
-// clamp returns x within the bounds.
-func (b bounds) clamp(x float64) float64 {
-	b = b.orDefault()
-	return max(float64(b.least), min(float64(b.most), x))
-}
-
-func (b bounds) validate(limit int) error {
-	b = b.orDefault()
-	switch {
-	case b.least < 1 || b.least > MaxLimit:
-		return fmt.Errorf("min_limit: %d is not allowed: want 1 to %d", b.least, MaxLimit)
-	case b.most < b.least || b.most > MaxLimit:
-		return fmt.Errorf("max_limit: %d is not allowed: want %d, the min limit, to %d", b.most, b.least, MaxLimit)
-	case limit < b.least || limit > b.most:
-		return fmt.Errorf("limit: %d is not allowed: want %d to %d, the bounds of the adaptive limit", limit, b.least, b.most)
-	}
-	return nil
-}
-
-var (
-	errNilAlgorithm = errors.New("adaptive_limit: a nil pointer is not allowed: want one to an algorithm")
-	errTaken        = errors.New("adaptive_limit: an algorithm of another bulkhead is not allowed: want one of its own")
-)
-
-// owner keeps an algorithm from serving two bulkheads, whose callees differ.
-type owner struct{ taken atomic.Bool }
-
-func (o *owner) take() error {
-	if o.taken.Swap(true) {
-		return errTaken
-	}
-	return nil
 }

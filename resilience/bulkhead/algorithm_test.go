@@ -86,6 +86,16 @@ func TestVegasSteps(t *testing.T) {
 		{-10, 1, false, 7}, // nor went back
 		{0, 7, false, 13},
 	})
+	for _, limit := range []float64{4, 51} { // the bounds hold whatever the sample
+		for _, s := range []step{{10, 1, false, 5}, {10, 1, true, 5}, {10, 60, false, 5}} {
+			s.want = min(max(limit, 5), 50)
+			checkSteps(t, &bulkhead.Vegas{MinLimit: 5, MaxLimit: 50}, limit, []step{s})
+			if limit < 5 {
+				checkSteps(t, &bulkhead.Gradient2{MinLimit: 5, MaxLimit: 50}, limit, []step{s})
+			}
+		}
+	}
+	checkSteps(t, &bulkhead.Gradient2{MinLimit: 5, MaxLimit: 50}, 51, []step{{10, 1, false, 50}})
 	checkSteps(t, &bulkhead.Vegas{}, 999, []step{
 		{10, 900, false, 999},
 		{10, 900, false, 1000}, // the default of the max limit

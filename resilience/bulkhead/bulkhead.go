@@ -19,8 +19,8 @@ import (
 // those who wait. A call that finds a free slot takes no lock and allocates nothing, and
 // with a fixed limit it reads no clock.
 //
-// A Bulkhead is safe for use by several goroutines at once. A nil *Bulkhead bounds
-// nothing.
+// A Bulkhead is made by [New]: the zero value refuses every call. It is safe for use by
+// several goroutines at once. A nil *Bulkhead bounds nothing.
 type Bulkhead struct {
 	name      string
 	clock     clock.Clock
@@ -57,15 +57,33 @@ func New(name string, limit int, opts ...Option) (*Bulkhead, error) {
 		b.maxWait = -1 // no limit in time, to a clock.Signal
 	}
 	if s.algorithm != nil {
-		b.adaptive = &adaptive{algorithm: s.algorithm, limit: float64(limit)}
+		b.adaptive = newAdaptive(s.algorithm, limit)
 	}
 	b.word.Store(uint64(newState(limit)))
-	tel, err := telemetry.NewBulkhead(name, b.level, s.telemetry...)
-	if err != nil {
+	if err := b.settle(s.telemetry); err != nil {
 		return nil, fmt.Errorf("bulkhead: %q: %w", name, err)
 	}
-	b.tel = tel
 	return b, nil
+}
+
+// settle takes what a bulkhead shares with others, the last step of [New]: its algorithm
+// and telemetry. If it fails it has taken nothing.
+func (b *Bulkhead) settle(opts []telemetry.Option) error {
+	var own ownAlgorithm
+	if b.adaptive != nil {
+		own = b.adaptive.own
+	}
+	if own != nil {
+		if err := own.take(b.clock); err != nil {
+			return err
+		}
+	}
+	tel, err := telemetry.NewBulkhead(b.name, b.level, opts...)
+	if err != nil && own != nil {
+		own.giveBack()
+	}
+	b.tel = tel
+	return err
 }
 
 // MustNew is [New] for package variables: it panics where New returns an error.
@@ -79,18 +97,22 @@ func MustNew(name string, limit int, opts ...Option) *Bulkhead {
 
 // SetLimit changes how many calls may be under way at a time, 1 to [MaxLimit]. A higher
 // limit lets those in who wait. With a lower one the calls that are under way go on, and
-// none begins until fewer than the limit are left. An adaptive limit goes on from n.
+// none begins until fewer than the limit are left. An adaptive limit goes on from n, which
+// must be within the MinLimit and MaxLimit of a [Vegas] or [Gradient2].
 func (b *Bulkhead) SetLimit(n int) error {
 	if b == nil {
 		return errNilBulkhead
 	}
-	if err := validateLimit(n); err != nil {
-		return fmt.Errorf("bulkhead: %q: %w", b.name, err)
-	}
-	if b.adaptive != nil {
-		b.adaptive.set(b, n)
-	} else {
+	err := validateLimit(n)
+	switch {
+	case err != nil:
+	case b.adaptive != nil:
+		err = b.adaptive.set(b, n)
+	default:
 		b.setLimit(n)
+	}
+	if err != nil {
+		return fmt.Errorf("bulkhead: %q: %w", b.name, err)
 	}
 	return nil
 }

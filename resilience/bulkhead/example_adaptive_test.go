@@ -20,8 +20,8 @@ func ExampleWithAdaptiveLimit() {
 	// bulkhead: "inventory": limit: 2 is not allowed: want 5 to 200, the bounds of the adaptive limit
 }
 
-// halving is an algorithm of one's own: it halves the limit on every failure that speaks
-// of overload, and adds 1 on every success.
+// halving is an algorithm of one's own: it halves the limit on a failure that speaks of
+// overload, and adds 1 on a round of calls that succeed.
 type halving struct{}
 
 func (halving) Next(limit float64, s bulkhead.Sample) float64 {
@@ -34,7 +34,9 @@ func (halving) Next(limit float64, s bulkhead.Sample) float64 {
 func ExampleAlgorithm() {
 	b := bulkhead.MustNew("inventory", 20, bulkhead.WithAdaptiveLimit(halving{}))
 	ctx := context.Background()
-	_ = b.Do(ctx, func(context.Context) error { return nil })
+	for range b.Limit() { // a round
+		_ = b.Do(ctx, func(context.Context) error { return nil })
+	}
 	fmt.Println(b.Limit())
 	_ = b.Do(ctx, func(context.Context) error { return resilience.Retryable(fmt.Errorf("overloaded")) })
 	fmt.Println(b.Limit())

@@ -114,3 +114,24 @@ func run(f func()) (panicked any) {
 	group.Wait()
 	return panicked
 }
+
+// pass makes n calls that take no time, one after the other.
+func pass(t *testing.T, b *bulkhead.Bulkhead, n int) {
+	t.Helper()
+	for range n {
+		require.NoError(t, b.Do(t.Context(), func(context.Context) error { return nil }))
+	}
+}
+
+// begin begins a call in a goroutine of its own, which takes that long and fails by err.
+func begin(t *testing.T, b *bulkhead.Bulkhead, d time.Duration, err error) {
+	t.Helper()
+	go func() { _ = b.Do(t.Context(), func(context.Context) error { time.Sleep(d); return err }) }()
+	synctest.Wait()
+}
+
+// after waits for d and for what happens then.
+func after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}

@@ -32,7 +32,7 @@ func WithQueue(calls int) Option {
 }
 
 // WithMaxWait sets how long a call waits for a slot at most. With 0, the default, it is
-// as long as its context allows. It has an effect only together with [WithQueue].
+// as long as its context allows. More than 0 needs a [WithQueue], as nobody waits without.
 func WithMaxWait(d time.Duration) Option {
 	return func(s *settings) { s.maxWait = d }
 }
@@ -67,9 +67,11 @@ func (s *settings) validate(name string, limit int) error {
 		err = fmt.Errorf("queue: %d is not allowed: want 0 to %d", s.queue, MaxQueue)
 	case s.maxWait < 0:
 		err = fmt.Errorf("max_wait: %v is not allowed: want 0, for no bound but the context, or more", s.maxWait)
+	case s.maxWait > 0 && s.queue == 0:
+		err = fmt.Errorf("max_wait: %v is not allowed: want 0, or a queue of 1 to %d, as nobody waits without one", s.maxWait, MaxQueue)
 	default:
-		if a, ok := s.algorithm.(ownAlgorithm); ok {
-			err = a.begin(s.clock, limit)
+		if own, ok := s.algorithm.(ownAlgorithm); ok {
+			err = own.validate(limit)
 		}
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package bulkhead_test
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,10 @@ func TestBadInput(t *testing.T) {
 		{
 			"b", 1, options(bulkhead.WithMaxWait(-1)),
 			`bulkhead: "b": max_wait: -1ns is not allowed: want 0, for no bound but the context, or more`,
+		},
+		{
+			"b", 1, options(bulkhead.WithMaxWait(time.Second)),
+			`bulkhead: "b": max_wait: 1s is not allowed: want 0, or a queue of 1 to 1000000, as nobody waits without one`,
 		},
 		{"b", 1, vegas(nil), `bulkhead: "b": adaptive_limit: a nil pointer is not allowed: want one to an algorithm`},
 		{
@@ -84,6 +89,21 @@ func TestBadTelemetry(t *testing.T) {
 	require.EqualError(t, err, `bulkhead: "b": telemetry: WithMeterProvider: nil is not allowed`)
 }
 
+// A New that failed leaves the algorithm to the next.
+func TestFailedNewTakesNoAlgorithm(t *testing.T) {
+	t.Parallel()
+	for _, a := range []bulkhead.Algorithm{&bulkhead.Vegas{}, &bulkhead.Gradient2{}} {
+		adaptive := bulkhead.WithAdaptiveLimit(a)
+		for _, opt := range []bulkhead.Option{bulkhead.WithTelemetry(telemetry.WithMeterProvider(nil)), bulkhead.WithQueue(-1)} {
+			_, err := bulkhead.New("b", 1, adaptive, opt)
+			require.Error(t, err)
+		}
+		bulkhead.MustNew("b", 1, adaptive)
+		_, err := bulkhead.New("b", 1, adaptive)
+		require.ErrorContains(t, err, "adaptive_limit: an algorithm of another bulkhead is not allowed")
+	}
+}
+
 func TestBoundsAreAllowed(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{1, bulkhead.MaxLimit} {
@@ -128,4 +148,14 @@ func TestNil(t *testing.T) {
 	b.Release()
 	require.EqualError(t, b.SetLimit(1), "bulkhead: a nil *Bulkhead has no limit to set")
 	assert.Equal(t, "bulkhead", b.Describe().Kind)
+}
+
+// What was not made by New refuses every call, and does nothing else.
+func TestZeroBulkhead(t *testing.T) {
+	t.Parallel()
+	var b bulkhead.Bulkhead
+	assert.Equal(t, bulkhead.ReasonFull, refusal(t, b.Acquire(t.Context())).Reason)
+	assert.False(t, b.TryAcquire())
+	b.Release()
+	assert.Zero(t, b.Inflight())
 }

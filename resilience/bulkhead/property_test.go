@@ -95,6 +95,9 @@ func newSchedule(t *testing.T, seed uint64) *schedule {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
 	m := model{limit: 1 + random.IntN(6), queue: random.IntN(8), maxWait: time.Duration(random.IntN(3)) * 200 * time.Millisecond}
+	if m.queue == 0 {
+		m.maxWait = 0 // nobody waits
+	}
 	b := bulkhead.MustNew("b", m.limit, bulkhead.WithQueue(m.queue), bulkhead.WithMaxWait(m.maxWait), bulkhead.WithTelemetry(telemetry.Off()))
 	return &schedule{t: t, random: random, b: b, m: m}
 }

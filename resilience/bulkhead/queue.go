@@ -8,6 +8,7 @@ type waiter struct {
 	signal         clock.Signal
 	before, behind *waiter
 	granted        bool // it left the queue with a slot
+	left           bool // it left the queue without one
 }
 
 // queue holds those who wait as they came.
