@@ -40,7 +40,7 @@
 //
 // The order that serves most callers is total timeout, retry, rate limit, circuit breaker,
 // bulkhead, attempt timeout; [github.com/observable-go/toolkit/resilience/stack] has it in
-// one call. [Check] returns what is known to be wrong about an order, for a test:
+// one call. [Check] finds three mistakes that are known, for a test:
 //
 //	problems := resilience.Check(client)
 //
@@ -70,7 +70,7 @@
 //
 //   - [ClassRetryable]: it may be over at the next attempt
 //   - [ClassPermanent]: a repetition would only repeat it
-//   - [ClassRefused]: a policy on this side refused; the callee was not asked
+//   - [ClassRefused]: a policy on this side refused, or gave up; nobody is to repeat it
 //   - [ClassUnknown]: nobody has an opinion; such an error is not repeated
 //
 // Timeouts, temporary DNS failures and failures of connections are retryable by
@@ -78,7 +78,7 @@
 //
 //	switch {
 //	case status == http.StatusTooManyRequests:
-//		return resilience.RetryAfter(err, after) // the callee said when
+//		return resilience.RetryAfter(err, after) // fewer calls; after 0 it said no time
 //	case status >= 500:
 //		return resilience.Retryable(err)
 //	case status >= 400:
@@ -94,6 +94,14 @@
 //	ErrorType() string // its name in telemetry, see [ErrorType]
 //
 // [Rules] are the whole order of authority, and how to change it.
+//
+// What the callee did is another question than what is to be repeated. [CalleeError]
+// returns its failure and whether it was asked, and [Throttled] whether it asked for fewer
+// calls. Error types have a say in these by
+//
+//	LastFailure() error // of a policy that gave up
+//	NotSent() bool      // the context ended before the call's turn
+//	Throttled() bool
 //
 // # Inside an operation
 //

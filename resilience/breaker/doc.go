@@ -30,15 +30,17 @@
 //
 // # What counts
 //
-// The breaker asks the same rules as a retry: see [resilience.Rules].
+// The breaker asks the same rules as a retry: see [resilience.Rules]. Of a retry further in
+// that gave up it takes the last failure: see [resilience.CalleeError].
 //
 //   - A retryable failure, such as a timeout or a connection that was refused, counts as a
 //     failure, and so does an error that nobody classified, as most errors of most programs
 //     are; [WithUnknown] changes that.
 //   - A permanent failure counts as a success: the callee answered, be it that there is no
 //     such order.
-//   - A refusal of another policy, a call that the caller cancelled and errors of
-//     [WithIgnored] count as neither, and free the probe that they were.
+//   - A refusal of another policy, a call that left a queue as its context ended, one that
+//     the caller cancelled and errors of [WithIgnored] count as neither, and free the probe
+//     that they were.
 //
 // A panic counts as a failure.
 //

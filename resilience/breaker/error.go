@@ -25,8 +25,8 @@ type OpenError struct {
 	// State is Open, HalfOpen or ForcedOpen.
 	State State
 	// After is how long it takes until a call may pass: in state Open until the breaker
-	// lets probes pass, in state HalfOpen as long as it would stay open if the probes that
-	// are under way failed. It is 0 in state ForcedOpen, whose end nobody knows.
+	// lets probes pass, in state HalfOpen as long as it would stay open if a probe failed. It
+	// is 0 in state ForcedOpen, whose end nobody knows.
 	After time.Duration
 }
 

@@ -114,6 +114,7 @@ func (c *call) next(err error) bool {
 	}
 	class := c.failed(err)
 	if stop := contextStop(c.ctx); stop != nil && (class <= resilience.ClassRetryable || c.causedByContext(err)) {
+		c.refundUnsent(err)
 		return c.giveUp(stop)
 	}
 	switch class {
@@ -204,7 +205,7 @@ func (c *call) waitForRetry() *stop {
 	}
 	c.delay = delay
 	c.history.setDelay(c.attempts, delay)
-	c.policy.warnIfNested(c.ctx, nil)
+	c.policy.warnOfOuter(c.ctx)
 	c.tel.RetryScheduled(&c.last, delay, pushback)
 	err := c.timer.Wait(c.ctx, s.clock, delay)
 	if err == nil && s.onRetry != nil {
@@ -278,7 +279,7 @@ func (c *call) finish(err error, end *telemetry.RetryEnd) bool {
 	end.Attempts = c.attempts
 	end.Nested = err != nil && (resilience.AttemptFrom(c.ctx) != nil || isNested(c.last.Err))
 	if end.Nested && c.rules.max > 1 {
-		c.policy.warnIfNested(c.ctx, c.last.Err)
+		c.policy.warnOfInner(c.ctx, c.last.Err)
 	}
 	if s := c.policy.shared; c.policy.tel != nil || err != nil {
 		if end.Timed = !c.began.IsZero(); end.Timed {
@@ -321,7 +322,8 @@ func (c *call) refund() {
 	}
 }
 
-// refundUnsent gives back a retry that a policy further in rejected: the callee was not asked.
+// refundUnsent gives back a retry that a policy further in rejected or that left its queue:
+// the callee was not asked.
 func (c *call) refundUnsent(err error) {
 	if b := c.policy.shared.budget; b != nil && c.attempts > 1 {
 		if _, asked := resilience.CalleeError(err); !asked {

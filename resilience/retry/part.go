@@ -33,20 +33,29 @@ func (p *Policy) Warn(ctx context.Context, problem resilience.Problem) {
 	}
 }
 
-// warnIfNested tells, once, that there are retries within retries: that the policy makes
-// them within those of an outer one, or that err is that of an inner one which made some.
-// What [resilience.Check] finds in a chain happens here by calls within calls.
-func (p *Policy) warnIfNested(ctx context.Context, err error) {
-	outer := resilience.AttemptFrom(ctx)
-	inner, _ := errors.AsType[*Error](err)
-	if p.tel == nil || outer == nil && (inner == nil || inner.Attempts < 2) || p.shared.nested.Swap(true) {
-		return
+// What [resilience.Check] finds in a chain is also told, once, where it happens by calls
+// within calls.
+
+// warnOfOuter tells that the policy is about to retry within a retry of an outer one.
+func (p *Policy) warnOfOuter(ctx context.Context) {
+	if outer := resilience.AttemptFrom(ctx); outer != nil {
+		p.warnOnce(ctx, "retry %q was about to retry within attempt %d of %q", p.name, outer.Number, outer.Policy)
 	}
-	detail := "their attempts multiply; keep one of them"
-	if outer != nil {
-		detail = fmt.Sprintf("retry %q was about to retry within attempt %d of %q: %s", p.name, outer.Number, outer.Policy, detail)
-	} else {
-		detail = fmt.Sprintf("an attempt of retry %q had been made %d times by retry %q: %s", p.name, inner.Attempts, inner.Policy, detail)
+}
+
+// warnOfInner tells that an attempt was retried by an inner policy, if err is the error of
+// one that made retries.
+func (p *Policy) warnOfInner(ctx context.Context, err error) {
+	if inner, ok := errors.AsType[*Error](err); ok && inner.Attempts > 1 {
+		p.warnOnce(ctx, "an attempt of retry %q had been made %d times by retry %q", p.name, inner.Attempts, inner.Policy)
 	}
-	p.Warn(ctx, resilience.Problem{Reason: resilience.NestedRetries, Detail: detail})
+}
+
+func (p *Policy) warnOnce(ctx context.Context, format string, args ...any) {
+	if p.tel != nil && !p.shared.nested.Swap(true) {
+		p.Warn(ctx, resilience.Problem{
+			Reason: resilience.NestedRetries,
+			Detail: fmt.Sprintf(format, args...) + ": their attempts multiply; keep one of them",
+		})
+	}
 }

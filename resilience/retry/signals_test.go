@@ -20,6 +20,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/observable-go/toolkit/internal/ctxerr"
 	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/backoff"
@@ -465,17 +466,24 @@ func TestRejectedRetryIsRefunded(t *testing.T) {
 		want   int
 	}{
 		"rejected by a guard":     {resilience.Refused(errPlain), 1},
+		"left a queue":            {nil, 1},
 		"sent, and given up":      {&retry.Error{Attempts: 2, Last: errPlain}, 0},
 		"sent, and not retryable": {resilience.Permanent(errPlain), 0},
 	} {
 		b := &fakeBudget{left: 5}
 		calls := 0
-		_ = retry.MustNew("p", retry.WithInitialDelay(0), retry.WithBudget(b)).Do(t.Context(), func(context.Context) error {
+		ctx, cancel := context.WithCancel(t.Context())
+		_ = retry.MustNew("p", retry.WithInitialDelay(0), retry.WithBudget(b)).Do(ctx, func(ctx context.Context) error {
 			if calls++; calls == 1 {
 				return errTransient
 			}
+			if tt.second == nil { // as a bulkhead does
+				cancel()
+				return ctxerr.NotSent(ctx, "b", "before the call's turn")
+			}
 			return tt.second
 		})
+		cancel()
 		assert.Equal(t, 1, b.granted, name)
 		assert.Equal(t, tt.want, b.refunded, name)
 	}

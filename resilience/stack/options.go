@@ -96,7 +96,7 @@ func WithAdaptiveRate(l *adaptive.RateLimiter) Option {
 }
 
 // WithThrottle rejects attempts by t while the callee accepts too few of them: softer than
-// a circuit breaker, and beside or in place of one. By default nothing does.
+// a circuit breaker, in place of which it stands best. By default nothing does.
 func WithThrottle(t *adaptive.Throttle) Option {
 	return func(s *settings) { s.throttle = t }
 }
