@@ -38,7 +38,9 @@ func ExampleAlgorithm() {
 		_ = b.Do(ctx, func(context.Context) error { return nil })
 	}
 	fmt.Println(b.Limit())
-	_ = b.Do(ctx, func(context.Context) error { return resilience.Retryable(fmt.Errorf("overloaded")) })
+	for range 4 { // the first three are an exception
+		_ = b.Do(ctx, func(context.Context) error { return resilience.Retryable(fmt.Errorf("overloaded")) })
+	}
 	fmt.Println(b.Limit())
 	// Output:
 	// 21

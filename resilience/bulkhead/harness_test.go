@@ -123,6 +123,15 @@ func pass(t *testing.T, b *bulkhead.Bulkhead, n int) {
 	}
 }
 
+// drop makes n calls that are dropped at once, one after the other. Three from the quiet
+// are an exception; the next one is not.
+func drop(t *testing.T, b *bulkhead.Bulkhead, n int) {
+	t.Helper()
+	for range n {
+		require.ErrorIs(t, b.Do(t.Context(), func(context.Context) error { return errOverload }), errOverload)
+	}
+}
+
 // begin begins a call in a goroutine of its own, which takes that long and fails by err.
 func begin(t *testing.T, b *bulkhead.Bulkhead, d time.Duration, err error) {
 	t.Helper()

@@ -1,7 +1,6 @@
 package bulkhead_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +98,7 @@ func TestDropsCountHoweverLate(t *testing.T) {
 		for b.Limit() < 20 {
 			pass(t, b, b.Limit())
 		}
+		drop(t, b, 3)
 		rounds := len(a.seen())
 		after(10 * time.Second)
 		assert.Len(t, a.seen(), rounds+2, "the algorithm hears of both")
@@ -123,9 +123,7 @@ func TestDropsNeverRaiseTheLimit(t *testing.T) {
 	t.Parallel()
 	a := &scripted{next: func(limit float64, _ bulkhead.Sample) float64 { return limit + 1 }}
 	b := bulkhead.MustNew("b", 8, bulkhead.WithAdaptiveLimit(a))
-	for range 20 {
-		require.ErrorIs(t, b.Do(t.Context(), func(context.Context) error { return errOverload }), errOverload)
-	}
+	drop(t, b, 23)
 	assert.Len(t, a.seen(), 20)
 	assert.Equal(t, 8, b.Limit())
 }
@@ -141,6 +139,7 @@ func TestSetLimitForgetsWhatBeganBefore(t *testing.T) {
 			begin(t, b, time.Second, nil)
 			pass(t, b, 7-n/2)
 			require.NoError(t, b.SetLimit(n))
+			drop(t, b, 3)
 			after(time.Second)
 			pass(t, b, n-1)
 			assert.Empty(t, a.seen())
