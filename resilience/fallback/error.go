@@ -1,6 +1,9 @@
 package fallback
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // An Error reports that an operation failed and its alternative too. errors.Is and errors.As
 // find both failures in it. Its class is the stricter one of theirs.
@@ -13,10 +16,21 @@ type Error struct {
 	Primary error
 }
 
-// Error tells both failures, that of the operation first.
-func (e *Error) Error() string {
-	return fmt.Sprintf("fallback: %q: %v; the alternative failed too: %v", e.Name, e.Primary, e.Err)
-}
+// Error returns a text such as
+//
+//	rates: connection refused; the alternative failed too: the cache is empty
+func (e *Error) Error() string { return cmp.Or(e.Name, "fallback") + ": " + e.failures().Error() }
 
 // Unwrap returns both failures.
-func (e *Error) Unwrap() []error { return []error{e.Primary, e.Err} }
+func (e *Error) Unwrap() []error { return e.failures().Unwrap() }
+
+func (e *Error) failures() failures { return failures{e.Primary, e.Err} }
+
+// failures are those of an Error without its name, which telemetry shows anyway.
+type failures struct{ primary, alternative error }
+
+func (f failures) Error() string {
+	return fmt.Sprintf("%v; the alternative failed too: %v", f.primary, f.alternative)
+}
+
+func (f failures) Unwrap() []error { return []error{f.primary, f.alternative} }

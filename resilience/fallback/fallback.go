@@ -11,9 +11,13 @@ import (
 
 // A Fallback replaces failures of operations by the result of an alternative. Make one for
 // each operation and share it: it keeps nothing of a call, and is safe for use by several
-// goroutines at once. A nil *Fallback runs an operation once and hands on what comes of it.
+// goroutines at once.
 //
-// It is no [resilience.Policy], as an alternative has a value: use [DoValue] or [Wrap].
+// A Fallback is made by [New]. The zero value does what one without options does, and has no
+// name and no telemetry. A nil *Fallback runs an operation once and hands on what comes of it.
+//
+// It is no [resilience.Policy], as an alternative has a value: use [DoValue], [Wrap] or
+// [Wrap1].
 type Fallback struct {
 	name    string
 	handled func(error) bool // or nil
@@ -49,13 +53,24 @@ func MustNew(name string, opts ...Option) *Fallback {
 	return f
 }
 
+// Name returns the name under which telemetry shows the fallback.
+func (f *Fallback) Name() string {
+	if f == nil {
+		return ""
+	}
+	return f.name
+}
+
 // handles reports whether the alternative is to replace err.
 func (f *Fallback) handles(ctx context.Context, err error) bool {
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return false // nobody waits for an answer any more
+	case canceled(ctx):
+		return false
 	case f.handled != nil:
 		return f.handled(err)
 	}
 	return f.rules.Classify(err) != resilience.ClassPermanent
 }
+
+// canceled reports whether the caller has cancelled: nobody waits for an answer any more.
+func canceled(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }

@@ -4,17 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/url"
-	"runtime"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
@@ -98,162 +92,101 @@ func TestWhatCannotBeCalled(t *testing.T) {
 	})
 }
 
-// A way is a call that goes a certain way. The operation returns 1, the alternative 2.
-type way struct {
-	name        string
-	opt         fallback.Option
-	err         error // of the operation
-	alternative error // of the alternative
-	cancel      bool  // the caller cancels while op runs
-	deadline    bool  // the caller's deadline passes while op runs
-
-	asked  bool // the alternative
-	value  int
-	want   error // that DoValue returns; an *Error if alternative is set
-	result string
-	event  string
-	shown  string // error.type of the event
-}
-
-func ways() []way {
-	all := fallback.WithHandled(func(error) bool { return true })
-	none := fallback.WithHandled(func(error) bool { return false })
-	permanent := fallback.WithClassifier(func(err error) resilience.Class {
-		if errors.Is(err, errPlain) {
-			return resilience.ClassPermanent
-		}
-		return resilience.ClassUnknown
-	})
-	used, failed := telemetry.EventFallbackUsed, telemetry.EventFallbackFailed
-	other := resilience.OtherErrorType
-	return []way{
-		{name: "success", value: 1, result: "primary"},
-		{name: "unknown", err: errPlain, asked: true, value: 2, result: "fallback", event: used, shown: other},
-		{name: "retryable", err: errTransient, asked: true, value: 2, result: "fallback", event: used, shown: other},
-		{name: "refused", err: errRefused, asked: true, value: 2, result: "fallback", event: used, shown: other},
-		{name: "known", err: io.ErrUnexpectedEOF, asked: true, value: 2, result: "fallback", event: used, shown: "unexpected_eof"},
-		{name: "typed", err: &url.Error{Op: "Get", Err: errPlain}, asked: true, value: 2, result: "fallback", event: used, shown: "*url.Error"},
-		{name: "permanent", err: errPermanent, value: 1, want: errPermanent, result: "passed"},
-		{name: "permanent by a classifier", opt: permanent, err: errPlain, value: 1, want: errPlain, result: "passed"},
-		{name: "not by that", opt: permanent, err: errTransient, asked: true, value: 2, result: "fallback", event: used, shown: other},
-		{name: "handled", opt: all, err: errPermanent, asked: true, value: 2, result: "fallback", event: used, shown: other},
-		{name: "not handled", opt: none, err: errTransient, value: 1, want: errTransient, result: "passed"},
-		{name: "canceled", cancel: true, err: errTransient, value: 1, want: errTransient, result: "passed"},
-		{name: "canceled though handled", cancel: true, opt: all, err: errTransient, value: 1, want: errTransient, result: "passed"},
-		{name: "canceled and yet a success", cancel: true, value: 1, result: "primary"},
-		{
-			name: "deadline", deadline: true, err: context.DeadlineExceeded,
-			asked: true, value: 2, result: "fallback", event: used, shown: "timeout",
-		},
-		{
-			name: "a cancellation further in", opt: all, err: context.Canceled,
-			asked: true, value: 2, result: "fallback", event: used, shown: "canceled",
-		},
-		{
-			name: "the alternative fails", err: errTransient, alternative: errOther,
-			asked: true, value: 2, result: "failed", event: failed, shown: other,
-		},
-		{
-			name: "the alternative times out", err: errRefused, alternative: context.DeadlineExceeded,
-			asked: true, value: 2, result: "failed", event: failed, shown: "timeout",
-		},
-		{name: "panic", err: errPanic, result: "panic"},
-		{name: "Goexit", err: errExit, result: "panic"},
-		{name: "the alternative panics", err: errTransient, alternative: errPanic, asked: true, result: "panic"},
-		{name: "the alternative leaves", err: errTransient, alternative: errExit, asked: true, result: "panic"},
-	}
-}
-
-// end ends an operation or an alternative as the error says.
-func end(value int, err error) (int, error) {
-	switch err {
-	case errPanic:
-		panic("text")
-	case errExit:
-		runtime.Goexit()
-	}
-	return value, err
-}
-
-// Every way that a call can go: what is returned, what the alternative is given, and what
-// telemetry shows.
-func TestWays(t *testing.T) {
-	t.Parallel()
-	for _, w := range ways() {
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				signals := signaltest.New()
-				f := fallback.MustNew("f", fallback.WithTelemetry(signals.Metrics()...), w.opt)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				asked, returned := false, false
-				var panicked any
-				var value int
-				var err error
-				events := signals.Span(ctx, func(ctx context.Context) {
-					done := make(chan struct{})
-					go func() { // as a Goexit leaves its goroutine
-						defer close(done)
-						defer func() { panicked = recover() }()
-						value, err = fallback.DoValue(ctx, f, func(got context.Context) (int, error) {
-							assert.Equal(t, ctx, got)
-							if w.cancel {
-								cancel()
-							}
-							if w.deadline {
-								time.Sleep(2 * time.Second)
-							}
-							return end(1, w.err)
-						}, func(got context.Context, err error) (int, error) {
-							asked = true
-							assert.Equal(t, ctx, got)
-							assert.Equal(t, w.err, err)
-							return end(2, w.alternative)
-						})
-						returned = true
-					}()
-					<-done
-				})
-				assert.Equal(t, w.asked, asked)
-				assert.Equal(t, w.value, value)
-				assert.Equal(t, w.result != "panic", returned)
-				assert.Equal(t, w.err == errPanic || w.alternative == errPanic, panicked == "text")
-				var e *fallback.Error
-				if w.result == "failed" && assert.ErrorAs(t, err, &e) {
-					assert.Equal(t, &fallback.Error{Name: "f", Err: w.alternative, Primary: w.err}, e)
-					assert.ErrorIs(t, err, w.err)
-					assert.ErrorIs(t, err, w.alternative)
-				} else {
-					assert.Equal(t, w.want, err)
-				}
-				assert.Equal(t, map[string]float64{telemetry.MetricFallbackCalls + " f " + w.result: 1}, signals.All(t))
-				if w.event == "" {
-					assert.Empty(t, events)
-					return
-				}
-				hidden := w.err
-				if w.alternative != nil {
-					hidden = w.alternative
-				}
-				assert.Equal(t, []signaltest.Event{{Name: w.event, Attributes: map[attribute.Key]any{
-					telemetry.AttrPolicyName: "f", telemetry.AttrPolicyKind: "fallback",
-					telemetry.AttrErrorType: w.shown, telemetry.AttrErrorMessage: hidden.Error(),
-				}}}, events)
-			})
-		})
-	}
-}
-
 func TestError(t *testing.T) {
 	t.Parallel()
 	err := error(&fallback.Error{Name: "rates", Err: errOther, Primary: errTransient})
-	assert.EqualError(t, err, `fallback: "rates": transient; the alternative failed too: the cache is cold`)
+	assert.EqualError(t, err, "rates: transient; the alternative failed too: the cache is cold")
 	assert.Equal(t, resilience.ClassRetryable, resilience.Classify(err))
 	err = &fallback.Error{Name: "rates", Err: errPermanent, Primary: errTransient}
 	assert.Equal(t, resilience.ClassPermanent, resilience.Classify(err))
 	err = &fallback.Error{Name: "rates", Err: errOther, Primary: errRefused}
 	assert.Equal(t, resilience.ClassRefused, resilience.Classify(err))
+	assert.EqualError(t, &fallback.Error{}, "fallback: <nil>; the alternative failed too: <nil>")
+}
+
+// What the user shows of errors is all that is shown, in the event as in the line, and is
+// asked for once. A fallback that failed is an error, one that was used a warning.
+func TestWhatIsShown(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		alternative error
+		line, want  string
+	}{
+		{nil, `level=WARN msg="f: Fell back after shown"`, telemetry.EventFallbackUsed},
+		{errOther, `level=ERROR msg="f: Fell back in vain: shown"`, telemetry.EventFallbackFailed},
+	} {
+		signals, asked := signaltest.New(), 0
+		show := telemetry.WithErrorText(func(err error) string {
+			asked++
+			assert.ErrorIs(t, err, errPlain)
+			if c.alternative != nil {
+				assert.ErrorIs(t, err, c.alternative)
+			}
+			return "shown"
+		})
+		f := fallback.MustNew("f", fallback.WithTelemetry(append(signals.Options(), show)...))
+		events := signals.Span(t.Context(), func(ctx context.Context) {
+			_, _ = fallback.DoValue(ctx, f, func(context.Context) (int, error) { return 1, errPlain },
+				func(context.Context, error) (int, error) { return 2, c.alternative })
+		})
+		assert.Equal(t, []string{c.want}, signaltest.Names(events))
+		assert.Equal(t, "shown", events[0].Attributes[telemetry.AttrErrorMessage])
+		lines := signals.Lines()
+		require.Len(t, lines, 1)
+		assert.Contains(t, lines[0], c.line)
+		assert.Equal(t, 1, asked)
+	}
+}
+
+func TestName(t *testing.T) {
+	t.Parallel()
+	var none *fallback.Fallback
+	assert.Empty(t, none.Name())
+	assert.Equal(t, "rates", fallback.MustNew("rates").Name())
+}
+
+// The zero value is a fallback without options.
+func TestZeroValue(t *testing.T) {
+	t.Parallel()
+	var f fallback.Fallback
+	failing := func(err error) func(context.Context) (int, error) {
+		return func(context.Context) (int, error) { return 1, err }
+	}
+	value, err := fallback.DoValue(t.Context(), &f, failing(errPlain), fallback.Value(2))
+	require.NoError(t, err)
+	assert.Equal(t, 2, value)
+	_, err = fallback.DoValue(t.Context(), &f, failing(errPermanent), fallback.Value(2))
+	assert.Equal(t, errPermanent, err)
+	_, err = fallback.DoValue(t.Context(), &f, failing(errPlain), func(context.Context, error) (int, error) { return 2, errOther })
+	assert.EqualError(t, err, "fallback: plain; the alternative failed too: the cache is cold")
+}
+
+// Operation and alternative are given the argument of the call.
+func TestWrap1(t *testing.T) {
+	t.Parallel()
+	f := fallback.MustNew("f", fallback.WithTelemetry(telemetry.Off()))
+	op := func(_ context.Context, arg string) (string, error) {
+		if arg == "bad" {
+			return "", errPlain
+		}
+		return "op " + arg, nil
+	}
+	alternative := func(_ context.Context, arg string, err error) (string, error) {
+		assert.Equal(t, errPlain, err)
+		return "alternative " + arg, nil
+	}
+	get := fallback.Wrap1(f, op, alternative)
+	for arg, want := range map[string]string{"good": "op good", "bad": "alternative bad"} {
+		value, err := get(t.Context(), arg)
+		require.NoError(t, err)
+		assert.Equal(t, want, value)
+	}
+	_, err := fallback.Wrap1(f, nil, alternative)(t.Context(), "good")
+	require.EqualError(t, err, "fallback: the operation is nil")
+	_, err = fallback.Wrap1(f, op, nil)(t.Context(), "good")
+	require.EqualError(t, err, "fallback: the alternative is nil")
+	_, err = fallback.Wrap1(nil, op, nil)(t.Context(), "bad")
+	assert.Equal(t, errPlain, err, "a nil *Fallback asks no alternative")
 }
 
 // A context that is done is handed on to the operation, which decides by itself.
@@ -313,4 +246,7 @@ func TestAllocations(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = fallback.DoValue(ctx, f, op, alternative) }))
 	failing := func(context.Context) (int, error) { return 1, errPermanent }
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = fallback.DoValue(ctx, f, failing, alternative) }))
+	get := fallback.Wrap1(f, func(_ context.Context, n int) (int, error) { return n, nil },
+		func(context.Context, int, error) (int, error) { return 2, nil })
+	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = get(ctx, 3) }))
 }

@@ -21,7 +21,9 @@ var (
 // By default every failure is handled but those of [resilience.ClassPermanent]: a record
 // that does not exist is an answer, and not replaced. Refusals of inner policies, such as
 // that of an open breaker, are handled. If ctx has been cancelled the caller does not wait
-// for an answer, and the failure is returned as it is.
+// for an answer, and the failure is returned as it is. If that happens while the alternative
+// runs, and the alternative fails, the [*Error] is returned as ever, but telemetry shows a
+// failure that was passed: no fallback has failed anybody.
 //
 // A deadline of ctx that has passed is handled. As it is the caller's, the alternative is
 // held to it as well: it gets ctx as it is, which is done then, so that only an alternative
@@ -73,16 +75,20 @@ func replace[T any](
 	ctx context.Context, f *Fallback, primary error, alternative func(context.Context, error) (T, error),
 ) (T, error) {
 	value, err := alternative(ctx, primary)
-	if err != nil {
+	if err == nil {
 		if f.tel != nil { // nobody else asks for the type
-			f.tel.FallbackFailed(ctx, err, resilience.ErrorType(err))
+			f.tel.FallbackUsed(ctx, primary, resilience.ErrorType(primary))
 		}
-		return value, &Error{Name: f.name, Err: err, Primary: primary}
+		return value, nil
 	}
-	if f.tel != nil {
-		f.tel.FallbackUsed(ctx, primary, resilience.ErrorType(primary))
+	both := &Error{Name: f.name, Err: err, Primary: primary}
+	switch {
+	case canceled(ctx):
+		f.tel.Count(telemetry.ResultPassed)
+	case f.tel != nil:
+		f.tel.FallbackFailed(ctx, both.failures(), resilience.ErrorType(err))
 	}
-	return value, nil
+	return value, both
 }
 
 // Wrap returns op decorated with f: a function that looks like op and falls back on the
@@ -91,6 +97,23 @@ func Wrap[T any](
 	f *Fallback, op func(context.Context) (T, error), alternative func(ctx context.Context, err error) (T, error),
 ) func(context.Context) (T, error) {
 	return func(ctx context.Context) (T, error) { return DoValue(ctx, f, op, alternative) }
+}
+
+// Wrap1 is [Wrap] for an operation that takes an argument. The alternative is given it too.
+func Wrap1[A, T any](
+	f *Fallback, op func(context.Context, A) (T, error), alternative func(ctx context.Context, arg A, err error) (T, error),
+) func(context.Context, A) (T, error) {
+	switch {
+	case op == nil:
+		return func(context.Context, A) (value T, err error) { return value, errNoOperation }
+	case f != nil && alternative == nil:
+		return func(context.Context, A) (value T, err error) { return value, errNoAlternative }
+	}
+	return func(ctx context.Context, arg A) (T, error) {
+		return DoValue(ctx, f,
+			func(ctx context.Context) (T, error) { return op(ctx, arg) },
+			func(ctx context.Context, err error) (T, error) { return alternative(ctx, arg, err) })
+	}
 }
 
 // Value returns an alternative that is always the same value.

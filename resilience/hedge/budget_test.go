@@ -3,6 +3,7 @@ package hedge_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -93,6 +94,41 @@ func TestBudgetThatPanics(t *testing.T) {
 		})
 		assert.Equal(t, hedge.ErrLost, <-lost)
 	})
+}
+
+// A value that came while a budget was about to panic is discarded, once, and what a copy
+// panicked with meanwhile is told.
+func TestBudgetThatPanicsAfterACopyHasHandedIn(t *testing.T) {
+	t.Parallel()
+	for _, leave := range []func(){func() { panic("budget") }, runtime.Goexit} {
+		for _, panics := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				signals := signaltest.New()
+				budget := &fakeBudget{onWithdraw: func() { time.Sleep(second); leave() }}
+				h := hedge.MustNew("h", hedge.WithTelemetry(signals.Metrics()...), hedge.WithDelay(second), hedge.WithBudget(budget))
+				var discarded []int
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() { _ = recover() }()
+					_, _ = hedge.DoValue(t.Context(), h, func(context.Context) (int, error) {
+						time.Sleep(3 * second / 2)
+						if panics {
+							panic("copy")
+						}
+						return 7, nil
+					}, func(value int) { discarded = append(discarded, value) })
+				}()
+				<-done
+				if panics {
+					assert.Empty(t, discarded)
+					assert.EqualValues(t, 1, signals.All(t)[hedgeCopies+"panicked"])
+					return
+				}
+				assert.Equal(t, []int{7}, discarded)
+			})
+		}
+	}
 }
 
 // Who deposits: a hedge that stands alone, once a call and not for repetitions.

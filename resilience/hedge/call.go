@@ -24,7 +24,8 @@ type call[T any] struct {
 	measuring bool // the call is the one that measures
 	sent      int  // copies that were started
 	cancels   [MaxCopies]context.CancelCauseFunc
-	winner    int // the copy that succeeded in time, or 0
+	winner    int  // the copy that succeeded in time, or 0
+	handedOn  bool // the result has come to the caller
 
 	mu      sync.Mutex
 	over    bool      // the call is decided, or the caller has left: further results are lost
@@ -44,6 +45,7 @@ type result[T any] struct {
 // run makes the call.
 func (c *call[T]) run() (T, error) {
 	h := c.hedge
+	h.credit.earn()
 	c.signal = clock.NewSignal(h.clock)
 	c.measuring = h.adaptive != nil && h.adaptive.measure()
 	c.delay = h.Delay()
@@ -83,10 +85,10 @@ func (c *call[T]) start() {
 	clock.Go(c.hedge.clock, func() { c.copy(scoped, number, end) })
 }
 
-// another starts another copy if the budget grants it and it can still win.
+// another starts another copy if it is granted and can still win.
 func (c *call[T]) another() bool {
 	h := c.hedge
-	if h.budget != nil && !h.budget.Withdraw() {
+	if !h.withdraw() {
 		h.tel.HedgeDenied(c.ctx)
 		return false
 	}
@@ -97,9 +99,7 @@ func (c *call[T]) another() bool {
 	}
 	c.mu.Unlock()
 	if !wanted {
-		if h.budget != nil {
-			h.budget.Refund()
-		}
+		h.refund()
 		return false
 	}
 	h.tel.HedgeSent(c.ctx, c.sent+1, c.delay)
@@ -141,8 +141,8 @@ func (c *call[T]) handIn(r *result[T]) {
 	c.signal.Set()
 }
 
-// lose disposes of a result that came too late. It runs in the goroutine of the copy, where
-// a panic would end the program.
+// lose disposes of a result that nobody gets. A panic goes no further: in the goroutine of
+// the copy it would end the program.
 func (c *call[T]) lose(r *result[T]) {
 	defer func() {
 		if r.panicked == nil {
@@ -166,42 +166,44 @@ func (c *call[T]) look(done bool) (r result[T], ok bool) {
 		return r, false
 	}
 	c.over = true
-	r, c.result = c.result, result[T]{} // copies that run on do not keep the value
-	return r, true
+	return c.result, true
 }
 
 // finish ends the call with r.
 func (c *call[T]) finish(r *result[T]) (T, error) {
-	h := c.hedge
+	h, err := c.hedge, r.err
 	switch {
 	case r.panicked != nil:
 		h.tel.Count(telemetry.ResultPanic)
+		c.handedOn = true
 		panic(r.panicked)
-	case r.number == 0 || r.err != nil && c.ctx.Err() != nil:
+	case r.number == 0 || err != nil && c.ctx.Err() != nil:
 		h.tel.Count(telemetry.ResultCanceled)
-		return r.value, h.contextError(c.ctx, r.err)
+		err = h.contextError(c.ctx, err)
 	case !r.conclusive:
 		h.tel.Count(telemetry.ResultFailed)
-		return r.value, r.err
 	case r.number == 1:
 		c.inTime()
 		h.tel.Count(telemetry.ResultPrimary)
 	default:
 		h.tel.HedgeWon(c.ctx, r.number)
 	}
-	if r.err == nil {
+	if err == nil {
 		c.winner = r.number
 	}
-	return r.value, r.err
+	c.handedOn = true
+	return r.value, err
 }
 
-// leave is the last that the caller does, also if it panics.
+// leave is the last that the caller does, also if it panics: as by a budget.
 func (c *call[T]) leave() {
 	if c.measuring {
 		c.hedge.adaptive.nothing()
 	}
 	c.mu.Lock()
 	c.over = true
+	r := c.result
+	c.result = result[T]{} // copies that run on do not keep the value
 	c.mu.Unlock()
 	for i, cancel := range c.cancels[:c.sent] {
 		switch {
@@ -210,6 +212,9 @@ func (c *call[T]) leave() {
 		case c.discard == nil:
 			cancel(nil)
 		}
+	}
+	if !c.handedOn && r.number > 0 {
+		c.lose(&r)
 	}
 }
 

@@ -149,7 +149,7 @@ func TestDeadContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errGone)
 	_, err := hedge.DoValue(ctx, h, func(context.Context) (int, error) { t.Error("called"); return 1, nil }, nil)
-	assert.EqualError(t, err, `h: the context ended before a copy had succeeded: the caller has gone: context canceled`)
+	assert.EqualError(t, err, `h: the context ended before the call: the caller has gone: context canceled`)
 	assert.ErrorIs(t, err, errGone)
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, resilience.ClassPermanent, resilience.Classify(err))
@@ -159,7 +159,7 @@ func TestDeadContext(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), -1)
 	defer stop()
 	_, err = hedge.DoValue(ctx, h, func(context.Context) (int, error) { t.Error("called"); return 1, nil }, nil)
-	assert.EqualError(t, err, `h: the context ended before a copy had succeeded: context deadline exceeded`)
+	assert.EqualError(t, err, `h: the context ended before the call: context deadline exceeded`)
 	assert.Equal(t, resilience.ClassRetryable, resilience.Classify(err))
 	assert.Equal(t, "timeout", resilience.ErrorType(err))
 }

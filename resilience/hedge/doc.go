@@ -10,7 +10,8 @@
 // It helps where slowness is a matter of luck: of the replica that was asked, a queue, a
 // pause of a garbage collector. Where a request is slow because of what it asks for, each
 // of its copies is as slow as the first. By default one call in twenty is hedged, whatever
-// the callee's latency is and becomes: the delay before the second copy follows it.
+// the callee's latency is and becomes: the delay before the second copy follows it, and where
+// it lags behind, no more than 60 copies are sent beyond that share.
 //
 // # What an operation must bear
 //

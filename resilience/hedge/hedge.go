@@ -12,8 +12,9 @@ import (
 
 // A Hedge starts further copies of operations that take long, and takes the first result.
 // Make one for each operation of a callee, keep it, and share it: its delay is that of one
-// kind of request. It is safe for use by several goroutines at once. A nil *Hedge runs an
-// operation once.
+// kind of request. It is safe for use by several goroutines at once.
+//
+// A Hedge is made by [New]. The zero value and a nil *Hedge run an operation once.
 //
 // It is no [resilience.Policy], as copies that run at the same time must not share the
 // variables by which a Policy's operation hands out its value. Use [DoValue], or [Wrap] to
@@ -23,6 +24,7 @@ type Hedge struct {
 	copies   int
 	fixed    time.Duration
 	adaptive *adaptiveDelay // in place of fixed, or nil
+	credit   *credit        // nil with a fixed delay
 	budget   resilience.Budget
 	deposits bool
 	rules    resilience.Rules
@@ -47,6 +49,7 @@ func New(name string, opts ...Option) (*Hedge, error) {
 	}
 	if !s.fixed {
 		h.adaptive = newAdaptiveDelay(s.share, s.lo, s.hi)
+		h.credit = newCredit(s.share)
 	}
 	tel, err := telemetry.NewHedge(name, h.Delay, s.telemetry...)
 	if err != nil {
@@ -63,6 +66,14 @@ func MustNew(name string, opts ...Option) *Hedge {
 		panic(err)
 	}
 	return h
+}
+
+// Name returns the name under which telemetry shows the hedge.
+func (h *Hedge) Name() string {
+	if h == nil {
+		return ""
+	}
+	return h.name
 }
 
 // Delay returns the delay in force before each further copy. It is 0 for a nil *Hedge.
@@ -83,7 +94,33 @@ func (h *Hedge) deposit(ctx context.Context) {
 	}
 }
 
-// conclusive reports whether the result of a copy ends the call, whatever the others do.
+// withdraw asks for a further copy: the share first, as a denial by the budget counts there.
+func (h *Hedge) withdraw() bool {
+	if !h.credit.take() {
+		return false
+	}
+	if h.budget != nil && !h.budget.Withdraw() {
+		h.credit.giveBack()
+		return false
+	}
+	return true
+}
+
+// refund gives back a further copy that was granted and not sent.
+func (h *Hedge) refund() {
+	h.credit.giveBack()
+	if h.budget != nil {
+		h.budget.Refund()
+	}
+}
+
+// conclusive reports whether the result of a copy ends the call, whatever the others do. It
+// goes by what the callee said: what a policy inside of the copy says of repeating it does
+// not concern the copies that run already.
 func (h *Hedge) conclusive(err error) bool {
-	return err == nil || h.rules.Classify(err) == resilience.ClassPermanent
+	if err == nil {
+		return true
+	}
+	failure, asked := resilience.CalleeError(err)
+	return asked && h.rules.Classify(failure) == resilience.ClassPermanent
 }

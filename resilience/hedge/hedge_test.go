@@ -76,6 +76,13 @@ func TestDelayInForce(t *testing.T) {
 	assert.Equal(t, time.Second, hedge.MustNew("h", adaptive, hedge.WithDelay(time.Second)).Delay())
 }
 
+func TestName(t *testing.T) {
+	t.Parallel()
+	var none *hedge.Hedge
+	assert.Empty(t, none.Name())
+	assert.Equal(t, "search", hedge.MustNew("search").Name())
+}
+
 func TestWhatCannotBeCalled(t *testing.T) {
 	t.Parallel()
 	h := hedge.MustNew("h", hedge.WithTelemetry(telemetry.Off()))
@@ -98,17 +105,22 @@ func TestWhatCannotBeCalled(t *testing.T) {
 	assert.Equal(t, 1, value)
 }
 
-// A nil *Hedge hands on the caller's context and whatever op returns.
+// A nil *Hedge and the zero value hand on the caller's context and whatever op returns.
 func TestNilHedge(t *testing.T) {
 	t.Parallel()
 	errOwn := errors.New("own")
-	value, err := hedge.Wrap1[string, string](nil, func(ctx context.Context, arg string) (string, error) {
-		assert.Equal(t, t.Context(), ctx)
-		return arg + arg, errOwn
-	}, nil)(t.Context(), "ab")
-	assert.Equal(t, "abab", value)
-	assert.Equal(t, errOwn, err)
-	assert.PanicsWithValue(t, "op", func() {
-		_, _ = hedge.DoValue(t.Context(), nil, func(context.Context) (int, error) { panic("op") }, nil)
-	})
+	for _, h := range []*hedge.Hedge{nil, {}} {
+		calls := 0
+		value, err := hedge.Wrap1(h, func(ctx context.Context, arg string) (string, error) {
+			assert.Equal(t, t.Context(), ctx)
+			calls++
+			return arg + arg, errOwn
+		}, nil)(t.Context(), "ab")
+		assert.Equal(t, "abab", value)
+		assert.Equal(t, errOwn, err)
+		assert.Equal(t, 1, calls)
+		assert.PanicsWithValue(t, "op", func() {
+			_, _ = hedge.DoValue(t.Context(), h, func(context.Context) (int, error) { panic("op") }, nil)
+		})
+	}
 }

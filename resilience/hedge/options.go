@@ -1,6 +1,7 @@
 package hedge
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,14 +39,15 @@ type settings struct {
 	budget   resilience.Budget
 	deposits bool
 	rules    resilience.Rules
-	// noClassifier: WithClassifier was given nil.
-	noClassifier bool
-	clock        clock.Clock
-	telemetry    []telemetry.Option
+	problem  error // of an option that was given nil
+	clock    clock.Clock
+
+	telemetry []telemetry.Option
 }
 
 // WithMaxCopies sets how many copies of an operation a call may start, the first included:
-// 2 to [MaxCopies], 2 by default. Each starts a delay after the one before.
+// 2 to [MaxCopies], 2 by default. Each starts a delay after the one before. With an adaptive
+// delay all of them but the first count towards the share.
 func WithMaxCopies(copies int) Option {
 	return func(s *settings) { s.copies = copies }
 }
@@ -62,14 +64,14 @@ func WithDelay(d time.Duration) Option {
 // which are [MinDelay] to [MaxDelay]. The default is WithAdaptiveDelay(0.05,
 // time.Millisecond, time.Minute).
 //
-// The share may be exceeded for two reasons. What takes longer than hi is always hedged.
-// And while the delay is being found or the callee becomes slower, some more calls are
-// hedged: of any n calls that measure, whatever their latencies and hi aside, at most
+// Whatever the latencies are, and however many calls run at once, any n calls in a row start
+// at most
 //
-//	share*n + 2 + 5.5*(1-share)*ln(hi/lo)
+//	share*n + 60
 //
-// which are 60 more than the share with the default bounds, all together. One call at a
-// time measures.
+// further copies. A copy that is due beyond that is denied, as by a budget. This is what
+// bounds the load when the callee becomes slower for many calls at once: the delay follows
+// only when the first of them is late.
 func WithAdaptiveDelay(share float64, lo, hi time.Duration) Option {
 	return func(s *settings) { s.fixed, s.share, s.lo, s.hi = false, share, lo, hi }
 }
@@ -108,7 +110,11 @@ func (nothing) Refund()        {}
 // success does. It is asked where an error's marks have not decided: see
 // [resilience.Rules].
 func WithClassifier(c resilience.Classifier) Option {
-	return func(s *settings) { s.rules.Classifier, s.noClassifier = c, c == nil }
+	return func(s *settings) {
+		if s.rules.Classifier = c; c == nil {
+			s.problem = errNoClassifier
+		}
+	}
 }
 
 // WithTelemetry changes what the hedge emits.
@@ -128,8 +134,8 @@ func (s *settings) validate(name string) error {
 		return fmt.Errorf("hedge: %w", err)
 	}
 	switch {
-	case s.noClassifier:
-		return fmt.Errorf("hedge: %q: classifier: nil is not allowed: want a function", name)
+	case s.problem != nil:
+		return fmt.Errorf("hedge: %q: %w", name, s.problem)
 	case s.copies < 2 || s.copies > MaxCopies:
 		return fmt.Errorf("hedge: %q: max_copies: %d is not allowed: want 2 to %d", name, s.copies, MaxCopies)
 	case s.fixed && outside(s.delay):
@@ -144,5 +150,7 @@ func (s *settings) validate(name string) error {
 	}
 	return nil
 }
+
+var errNoClassifier = errors.New("classifier: nil is not allowed: want a function")
 
 func outside(d time.Duration) bool { return d < MinDelay || d > MaxDelay }

@@ -2,6 +2,7 @@ package hedge_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -65,6 +66,52 @@ func TestWhatElseEndsACopy(t *testing.T) {
 	})
 	_, err := hedge.DoValue(t.Context(), h, func(context.Context) (int, error) { runtime.Goexit(); return 1, nil }, nil)
 	require.EqualError(t, err, "hedge: the operation called runtime.Goexit")
+}
+
+// What a copy panicked with after the end is counted also if nobody listens, and passes
+// through what the user shows of errors.
+func TestPanicOfALoser(t *testing.T) {
+	t.Parallel()
+	lose := func(t *testing.T, signals *signaltest.Signals, value any, opts ...telemetry.Option) []signaltest.Event {
+		t.Helper()
+		h := hedge.MustNew("h", hedge.WithTelemetry(opts...), hedge.WithDelay(second))
+		return signals.Span(t.Context(), func(ctx context.Context) {
+			_, err := hedge.DoValue(ctx, h, func(ctx context.Context) (int, error) {
+				if resilience.AttemptFrom(ctx) == nil {
+					time.Sleep(2 * second)
+					panic(value)
+				}
+				return 1, nil
+			}, nil)
+			assert.NoError(t, err)
+			time.Sleep(10 * second)
+			synctest.Wait()
+		})
+	}
+	for _, value := range []any{errPlain, "text", 7} {
+		synctest.Test(t, func(t *testing.T) {
+			signals := signaltest.New()
+			lose(t, signals, value, append(signals.Metrics(), telemetry.WithEvents(telemetry.EventsNone))...)
+			assert.EqualValues(t, 1, signals.All(t)[hedgeCopies+"panicked"])
+
+			var shown []error
+			show := telemetry.WithErrorText(func(err error) string { shown = append(shown, err); return "shown" })
+			signals = signaltest.New()
+			events := lose(t, signals, value, append(signals.Options(), show)...)
+			require.NotEmpty(t, events)
+			last := events[len(events)-1]
+			assert.Equal(t, telemetry.EventHedgePanicked, last.Name)
+			assert.Equal(t, "shown", last.Attributes[telemetry.AttrErrorMessage])
+			lines := signals.Lines()
+			require.Len(t, lines, 1)
+			assert.Contains(t, lines[0], `level=ERROR msg="h: Copy 1 panicked after the call had ended: shown"`)
+			require.Len(t, shown, 1)
+			assert.EqualError(t, shown[0], fmt.Sprint(value))
+			if err, ok := value.(error); ok {
+				assert.Equal(t, err, shown[0])
+			}
+		})
+	}
 }
 
 // A discard that panics or leaves its goroutine harms nobody, and is not called again.

@@ -39,7 +39,7 @@ func TestRandomSchedules(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, round))
 			signals := signaltest.New()
-			budget := &fakeBudget{grants: random.Int64N(60)}
+			budget := &fakeBudget{grants: random.Int64N(40)} // less than what an adaptive hedge may be ahead of its share
 			opts := []hedge.Option{hedge.WithTelemetry(signals.Metrics()...), hedge.WithMaxCopies(2 + random.IntN(4)), hedge.WithBudget(budget)}
 			if random.IntN(2) == 0 {
 				opts = append(opts, hedge.WithDelay(time.Duration(1+random.IntN(20))*time.Millisecond))

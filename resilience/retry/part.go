@@ -39,7 +39,7 @@ func (p *Policy) Warn(ctx context.Context, problem resilience.Problem) {
 // warnOfOuter tells that the policy is about to retry within a retry of an outer one.
 func (p *Policy) warnOfOuter(ctx context.Context) {
 	if outer := resilience.AttemptFrom(ctx); outer != nil {
-		p.warnOnce(ctx, "retry %q was about to retry within attempt %d of %q", p.name, outer.Number, outer.Policy)
+		p.warnOncef(ctx, "retry %q was about to retry within attempt %d of %q", p.name, outer.Number, outer.Policy)
 	}
 }
 
@@ -47,11 +47,11 @@ func (p *Policy) warnOfOuter(ctx context.Context) {
 // one that made retries.
 func (p *Policy) warnOfInner(ctx context.Context, err error) {
 	if inner, ok := errors.AsType[*Error](err); ok && inner.Attempts > 1 {
-		p.warnOnce(ctx, "an attempt of retry %q had been made %d times by retry %q", p.name, inner.Attempts, inner.Policy)
+		p.warnOncef(ctx, "an attempt of retry %q had been made %d times by retry %q", p.name, inner.Attempts, inner.Policy)
 	}
 }
 
-func (p *Policy) warnOnce(ctx context.Context, format string, args ...any) {
+func (p *Policy) warnOncef(ctx context.Context, format string, args ...any) {
 	if p.tel != nil && !p.shared.nested.Swap(true) {
 		p.Warn(ctx, resilience.Problem{
 			Reason: resilience.NestedRetries,

@@ -20,7 +20,8 @@ func (g *Guard) FallbackUsed(ctx context.Context, err error, errorType string) {
 	g.fellBack(ctx, ResultFallback, EventFallbackUsed, log.SeverityWarn, err, errorType)
 }
 
-// FallbackFailed counts a call whose alternative failed too, with err, and tells of it.
+// FallbackFailed counts a call whose alternative failed too, and tells of both failures: err
+// says them, and errorType is that of the alternative's.
 func (g *Guard) FallbackFailed(ctx context.Context, err error, errorType string) {
 	g.fellBack(ctx, ResultFailed, EventFallbackFailed, log.SeverityError, err, errorType)
 }
@@ -30,17 +31,18 @@ func (g *Guard) fellBack(ctx context.Context, r Result, event string, severity l
 		return
 	}
 	g.Count(r)
-	lines := g.writes(ctx, slog.LevelWarn)
+	level, what := slog.LevelWarn, "Fell back after"
+	if r == ResultFailed {
+		level, what = slog.LevelError, "Fell back in vain:"
+	}
+	lines := g.writes(ctx, level)
 	if !lines && !g.listens(ctx) {
 		return
 	}
-	attributes := []attribute.KeyValue{AttrErrorType.String(errorType), AttrErrorMessage.String(g.show(err, errorType))}
+	text := g.show(err, errorType)
+	attributes := []attribute.KeyValue{AttrErrorType.String(errorType), AttrErrorMessage.String(text)}
 	g.tell(ctx, event, severity, attributes...)
 	if lines {
-		what := "Fell back after"
-		if r == ResultFailed {
-			what = "The fallback failed as well:"
-		}
-		g.line(ctx, slog.LevelWarn, fmt.Sprintf("%s: %s %s", g.name, what, g.show(err, errorType)), attributes)
+		g.line(ctx, level, fmt.Sprintf("%s: %s %s", g.name, what, text), attributes)
 	}
 }

@@ -114,8 +114,9 @@ type levelMetric struct {
 
 // Values of the events of a hedge.
 const (
-	copySent   = "sent"
-	copyDenied = "denied"
+	copySent     = "sent"
+	copyDenied   = "denied"
+	copyPanicked = "panicked"
 )
 
 var breakerStates = []string{"closed", "open", "half_open", "forced_open", "disabled"}
@@ -171,8 +172,8 @@ var guardTable = [numKinds]guardMetrics{
 		name: "hedge", what: "a hedge", calls: MetricHedgeCalls,
 		results: []Result{ResultPrimary, ResultHedge, ResultFailed, ResultCanceled, ResultPanic},
 		events: eventMetric{
-			MetricHedgeCopies, "{copy}", "Copies beyond the first that were due.",
-			AttrResult, []string{copySent, copyDenied},
+			MetricHedgeCopies, "{copy}", "Copies beyond the first that were due, and copies that panicked after their call had ended.",
+			AttrResult, []string{copySent, copyDenied, copyPanicked},
 		},
 		levels: []levelMetric{{MetricHedgeDelay, "s", "Delay before the next copy is sent.", false, "", nil}},
 	},

@@ -23,7 +23,8 @@ func (g *Guard) HedgeSent(ctx context.Context, number int, delay time.Duration) 
 	g.tell(ctx, EventHedgeSent, log.SeverityInfo, AttrHedgeCopy.Int(number), AttrHedgeDelay.Float64(delay.Seconds()))
 }
 
-// HedgeDenied counts a copy that the budget denied, and tells of it.
+// HedgeDenied counts a copy that was due and denied, by the budget or as the share of the
+// hedge was used up, and tells of it.
 func (g *Guard) HedgeDenied(ctx context.Context) {
 	if g == nil {
 		return
@@ -41,14 +42,24 @@ func (g *Guard) HedgeWon(ctx context.Context, number int) {
 	g.tell(ctx, EventHedgeWon, log.SeverityInfo, AttrHedgeCopy.Int(number))
 }
 
-// CopyPanicked tells of a copy that panicked after its call had ended.
+// CopyPanicked counts a copy that panicked after its call had ended, with that value, and
+// tells of it. What disposes of the copy's value counts as a part of it.
 func (g *Guard) CopyPanicked(ctx context.Context, number int, value any) {
 	if g == nil {
 		return
 	}
-	text := Redact(fmt.Sprint(value))
+	g.cells.event(copyPanicked)
+	lines := g.writes(ctx, slog.LevelError)
+	if !lines && !g.listens(ctx) {
+		return
+	}
+	err, ok := value.(error)
+	if !ok {
+		err = fmt.Errorf("%v", value) // so that what the user shows of errors is all that is shown
+	}
+	text := g.show(err, panicType)
 	g.tell(ctx, EventHedgePanicked, log.SeverityError, AttrHedgeCopy.Int(number), AttrErrorMessage.String(text))
-	if g.writes(ctx, slog.LevelError) {
+	if lines {
 		g.write(ctx, slog.LevelError, fmt.Sprintf("%s: Copy %d panicked after the call had ended: %s", g.name, number, text),
 			slog.Int(string(AttrHedgeCopy), number))
 	}
