@@ -278,7 +278,7 @@ func checkSchedule(t *testing.T, random *rand.Rand, steps int, which string) {
 // and lose none, whatever ends them.
 func TestProbesUnderContention(t *testing.T) {
 	t.Parallel()
-	const goroutines, each, probes = 8, 6000, 3
+	const goroutines, each, probes = 8, 125_000, 3
 	seed := rand.Uint64()
 	clk := &handClock{}
 	var inOrder []Change
