@@ -11,29 +11,32 @@ package resilience
 //
 // The callee error of nil is nil, and the callee was asked.
 func CalleeError(err error) (failure error, asked bool) {
-	for range maxErrors {
-		gaveUp := lastFailureIn(err)
-		if gaveUp == nil {
+	for range maxNested {
+		last, gaveUp := lastFailureIn(err)
+		if !gaveUp {
 			break
 		}
-		if err = saysLastFailure(gaveUp); err == nil {
+		if err = last; err == nil {
 			return nil, false // it never came to an attempt
 		}
 	}
 	return err, err == nil || forced(err) != ClassRefused && !matchNotSent(err)
 }
 
-// gaveUp is the error of a policy that gave up repeating.
-type gaveUp interface{ LastFailure() error }
+// maxNested bounds how many retries within retries are looked into, so that an error that is
+// its own last failure cannot hang a call.
+const maxNested = 100
 
-// lastFailureIn returns the outermost error in the tree of err that says what the last
-// failure was, or nil.
-func lastFailureIn(err error) (found gaveUp) {
+// lastFailureIn returns what the outermost error in the tree of err that knows it says the
+// last failure was, and whether there is such an error.
+func lastFailureIn(err error) (last error, gaveUp bool) {
 	visit(err, func(err error) bool {
-		found, _ = err.(gaveUp)
-		return found == nil
+		if says, ok := err.(interface{ LastFailure() error }); ok {
+			last, gaveUp = saysLastFailure(says)
+		}
+		return !gaveUp
 	})
-	return found
+	return last, gaveUp
 }
 
 func matchNotSent(err error) (notSent bool) {
@@ -47,9 +50,9 @@ func matchNotSent(err error) (notSent bool) {
 
 // The functions below call methods of foreign errors, which may panic.
 
-func saysLastFailure(err gaveUp) error {
+func saysLastFailure(err interface{ LastFailure() error }) (last error, said bool) {
 	defer ignorePanic()
-	return err.LastFailure()
+	return err.LastFailure(), true
 }
 
 func saysNotSent(err interface{ NotSent() bool }) bool {

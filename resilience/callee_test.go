@@ -59,7 +59,7 @@ func TestCalleeError(t *testing.T) {
 		"gave up before an attempt":  {gaveUpError{nil}, nil, false},
 		"gave up, twice":             {gaveUpError{gaveUpError{errDown}}, errDown, true},
 		"the last failure of itself": {loopError{}, loopError{}, true},
-		"a method that panics":       {brokenError{}, nil, false},
+		"a method that panics":       {brokenError{}, brokenError{}, true},
 	} {
 		got, asked := resilience.CalleeError(tt.err)
 		assert.Equal(t, tt.want, got, name)

@@ -73,7 +73,8 @@ func (c *closedEpoch) counts(now time.Duration) Counts {
 	return c.with(c.byTime.Sum(now))
 }
 
-// recount is counts, exact also while others count: what a breaker opens for must have been.
+// recount is counts by a look at every call, which sums that others change meanwhile are not:
+// what a breaker opens for should have been.
 func (c *closedEpoch) recount(now time.Duration) Counts {
 	if c.byCalls != nil {
 		return c.with(c.byCalls.Recount())

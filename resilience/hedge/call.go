@@ -39,6 +39,7 @@ type result[T any] struct {
 	value      T
 	err        error
 	conclusive bool // it decides the call
+	asked      bool // the callee was asked
 	panicked   any  // what the copy panicked with
 }
 
@@ -109,7 +110,7 @@ func (c *call[T]) another() bool {
 
 // copy runs one copy of the operation. It must be the goroutine's outermost function.
 func (c *call[T]) copy(ctx context.Context, number int, end func()) {
-	r := result[T]{number: number, err: errGoexit}
+	r := result[T]{number: number, err: errGoexit, asked: true}
 	returned := false
 	defer func() {
 		if !returned { // nil after a runtime.Goexit
@@ -121,6 +122,9 @@ func (c *call[T]) copy(ctx context.Context, number int, end func()) {
 	}()
 	r.value, r.err = c.op(ctx)
 	r.conclusive = c.hedge.conclusive(r.err)
+	if _, r.asked = resilience.CalleeError(r.err); !r.asked && number > 1 {
+		c.hedge.refundUnsent()
+	}
 	returned = true
 }
 
@@ -131,7 +135,9 @@ func (c *call[T]) handIn(r *result[T]) {
 	if !lost {
 		c.running--
 		c.over = r.conclusive
-		c.result = *r
+		if r.conclusive || r.asked || !c.result.asked { // what the callee said stands before what was not sent
+			c.result = *r
+		}
 	}
 	c.mu.Unlock()
 	if lost {

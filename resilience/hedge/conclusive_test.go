@@ -74,3 +74,43 @@ func TestWhatDecides(t *testing.T) {
 		})
 	}
 }
+
+// What a copy that reached the callee came to stands before a refusal of one that did not,
+// whichever comes last, and a further copy that was not sent goes back to the budget.
+func TestCopiesThatWereNotSent(t *testing.T) {
+	t.Parallel()
+	for _, unsentFirst := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &fakeBudget{grants: 10}
+			h := hedge.MustNew("h", hedge.WithDelay(second), hedge.WithBudget(b), hedge.WithTelemetry(telemetry.Off()))
+			_, err := hedge.DoValue(t.Context(), h, func(ctx context.Context) (int, error) {
+				if resilience.AttemptFrom(ctx) != nil {
+					return 0, errRefused // a second after the first began
+				}
+				if unsentFirst {
+					time.Sleep(2 * second)
+				} else {
+					time.Sleep(second + time.Nanosecond)
+				}
+				return 0, errTransient
+			}, nil)
+			assert.Equal(t, errTransient, err)
+			assert.Equal(t, int64(1), b.withdrawn.Load())
+			assert.Equal(t, int64(1), b.refunds.Load())
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := hedge.MustNew("h", hedge.WithDelay(second), hedge.WithTelemetry(telemetry.Off()))
+		_, err := hedge.DoValue(t.Context(), h, func(ctx context.Context) (int, error) {
+			if resilience.AttemptFrom(ctx) == nil {
+				time.Sleep(second + time.Nanosecond)
+				return 0, errTransient // while the other runs
+			}
+			time.Sleep(second)
+			return 0, errRefused // last
+		}, nil)
+		assert.Equal(t, errTransient, err)
+		_, err = hedge.DoValue(t.Context(), h, func(context.Context) (int, error) { return 0, errRefused }, nil)
+		assert.Equal(t, errRefused, err, "if nothing else is there")
+	})
+}

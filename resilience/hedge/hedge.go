@@ -114,6 +114,15 @@ func (h *Hedge) refund() {
 	}
 }
 
+// refundUnsent gives back to the budget a further copy that a policy inside of it rejected, or
+// that left its queue: the callee was not asked. The share of the hedge has been used all the
+// same.
+func (h *Hedge) refundUnsent() {
+	if h.budget != nil {
+		h.budget.Refund()
+	}
+}
+
 // conclusive reports whether the result of a copy ends the call, whatever the others do. It
 // goes by what the callee said: what a policy inside of the copy says of repeating it does
 // not concern the copies that run already.

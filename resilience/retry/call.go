@@ -113,8 +113,8 @@ func (c *call) next(err error) bool {
 		return c.finish(nil, &telemetry.RetryEnd{Outcome: outcome})
 	}
 	class := c.failed(err)
+	c.refundUnsent(err)
 	if stop := contextStop(c.ctx); stop != nil && (class <= resilience.ClassRetryable || c.causedByContext(err)) {
-		c.refundUnsent(err)
 		return c.giveUp(stop)
 	}
 	switch class {
@@ -122,7 +122,6 @@ func (c *call) next(err error) bool {
 	case resilience.ClassPermanent:
 		return c.pass(telemetry.OutcomeNotRetryable)
 	case resilience.ClassRefused:
-		c.refundUnsent(err)
 		return c.pass(telemetry.OutcomeRefused)
 	default:
 		return c.pass(telemetry.OutcomeUnclassified)
@@ -163,7 +162,7 @@ func (c *call) failed(err error) resilience.Class {
 			errorType = "timeout"
 		}
 	}
-	if b := c.policy.shared.learns; b != nil {
+	if b := c.policy.shared.learns; b != nil && asked(err) {
 		switch ended := c.ctx.Err(); {
 		case ended == nil:
 			b.Observe(class, resilience.Throttled(err))
@@ -325,11 +324,15 @@ func (c *call) refund() {
 // refundUnsent gives back a retry that a policy further in rejected or that left its queue:
 // the callee was not asked.
 func (c *call) refundUnsent(err error) {
-	if b := c.policy.shared.budget; b != nil && c.attempts > 1 {
-		if _, asked := resilience.CalleeError(err); !asked {
-			b.Refund()
-		}
+	if b := c.policy.shared.budget; b != nil && c.attempts > 1 && !asked(err) {
+		b.Refund()
 	}
+}
+
+// asked reports whether the callee was asked.
+func asked(err error) bool {
+	_, asked := resilience.CalleeError(err)
+	return asked
 }
 
 // isNested reports whether err is that of a retry policy further in.

@@ -132,9 +132,14 @@ func (e *Error) Refused() bool {
 		errors.Is(e.Reason, ErrBudgetExhausted) || errors.Is(e.Reason, ErrPushback) || errors.Is(e.Reason, ErrMaxElapsed)
 }
 
-// LastFailure returns Last: what policies that judge the callee go by, see
-// [resilience.CalleeError].
-func (e *Error) LastFailure() error { return e.Last }
+// LastFailure returns Last, and nil for a [Poll], to which nothing failed: what policies that
+// judge the callee go by, see [resilience.CalleeError].
+func (e *Error) LastFailure() error {
+	if e.polled {
+		return nil
+	}
+	return e.Last
+}
 
 // Unwrap returns the last failure, the reason and the cause, as far as there are any.
 func (e *Error) Unwrap() []error {

@@ -40,7 +40,7 @@ func TestBackoffThatLearns(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			_ = p.Do(ctx, func(context.Context) error { cancel(); return errors.Join(ctx.Err(), errTransient) })
 			assert.Equal(t, []string{
-				"unknown false", "retryable false", "retryable true", "unknown false", "unknown false", "permanent false", "refused false",
+				"unknown false", "retryable false", "retryable true", "unknown false", "unknown false", "permanent false",
 			}, l.heard, name)
 		}
 	})

@@ -76,7 +76,7 @@ func WithMaxPushback(d time.Duration) Option {
 // A b with a method Observe(resilience.Class, bool) is told of every attempt: its class,
 // resilience.ClassUnknown for a success, and whether the callee asked for fewer calls, as
 // resilience.Throttled tells.
-// Attempts that the caller cancelled are left out. Delays of package adaptive learn by it.
+// Attempts that the caller cancelled or that did not reach the callee are left out. Delays of package adaptive learn by it.
 func WithBackoff(b backoff.Backoff) Option {
 	return func(s *settings) error {
 		s.backoff = b

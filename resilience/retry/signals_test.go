@@ -458,6 +458,31 @@ func TestWarnsOfNestedRetriesInAFirstAttempt(t *testing.T) {
 	assert.NotContains(t, signals.Metric(t, telemetry.MetricCompositionWarnings), "nested_retries once", "it retries nothing")
 }
 
+// An attempt that times out in a queue is retryable, and was not sent all the same.
+func TestRetryThatTimesOutInAQueueIsRefunded(t *testing.T) {
+	t.Parallel()
+	expired, cancel := context.WithTimeout(t.Context(), -1)
+	defer cancel()
+	b, learns := &fakeBudget{left: 9}, &learner{}
+	_ = retry.MustNew("p", retry.WithBackoff(learns), retry.WithBudget(b)).Do(t.Context(), func(context.Context) error {
+		return ctxerr.NotSent(expired, "b", "before the call's turn")
+	})
+	assert.Equal(t, 3, b.granted)
+	assert.Equal(t, 3, b.refunded)
+	assert.Empty(t, learns.heard, "nor does it say anything of the callee")
+}
+
+// To a Poll that is not done nothing failed.
+func TestPollIsNoFailureOfTheCallee(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := retry.MustNew("p", retry.WithMaxElapsed(time.Second))
+		_, err := retry.Poll(t.Context(), p, func(context.Context) (int, bool, error) { return 0, false, nil })
+		require.ErrorIs(t, err, retry.ErrNotDone)
+		_, asked := resilience.CalleeError(err)
+		assert.False(t, asked)
+	})
+}
+
 // A retry that a guard further in rejected was not sent: the budget gets it back.
 func TestRejectedRetryIsRefunded(t *testing.T) {
 	t.Parallel()

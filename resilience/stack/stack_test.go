@@ -91,6 +91,20 @@ func TestInvalidOptions(t *testing.T) {
 	assert.Panics(t, func() { stack.MustNew(" ") })
 }
 
+// oddBudget cannot be compared with another.
+type oddBudget struct{ x any }
+
+func (oddBudget) Deposit()       {}
+func (oddBudget) Withdraw() bool { return false }
+func (oddBudget) Refund()        {}
+
+func TestBudgetThatCannotBeCompared(t *testing.T) {
+	t.Parallel()
+	s, err := stack.New("orders", stack.WithBudget(oddBudget{[]int{1}}))
+	require.NoError(t, err)
+	require.ErrorIs(t, s.Do(t.Context(), func(context.Context) error { return errDown }), retry.ErrBudgetExhausted)
+}
+
 func TestNil(t *testing.T) {
 	t.Parallel()
 	var none *stack.Stack
