@@ -11,6 +11,7 @@ type Budget interface {
 	Deposit()
 	// Withdraw asks for one retry and reports whether it was granted.
 	Withdraw() bool
-	// Refund gives back a granted retry that was never sent.
+	// Refund gives back a granted retry that was never sent, or that a policy further in did
+	// not send.
 	Refund()
 }

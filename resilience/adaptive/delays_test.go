@@ -209,7 +209,7 @@ func FuzzDelays(f *testing.F) {
 			return time.Duration(base)
 		}), adaptive.WithWeight(weight), adaptive.WithFactors(least, most), adaptive.WithMaxDelay(time.Duration(limit)), adaptive.WithTelemetry(telemetry.Off()))
 		if err != nil {
-			t.Skip()
+			t.Skip("these options are not allowed")
 		}
 		for _, b := range told {
 			before := d.FailureRatio()
