@@ -139,7 +139,10 @@ func TestCallersContext(t *testing.T) {
 		later, cancel := context.WithCancel(t.Context())
 		go func() { time.Sleep(time.Second); cancel() }()
 		assert.Equal(t, context.Canceled, limit.Do(later, sleep(time.Hour)))
-		assert.Equal(t, context.Canceled, limit.Do(later, sleep(time.Hour)), "it is dead by now")
+		assert.Equal(t, context.Canceled, limit.Do(later, func(ctx context.Context) error {
+			assert.Equal(t, later, ctx, "it is dead by now, so nothing is armed")
+			return sleep(time.Hour)(ctx)
+		}))
 	})
 }
 
