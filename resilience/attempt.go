@@ -11,8 +11,11 @@ type Attempt struct {
 	Policy string
 	// Number counts the runs of the operation in this call, from 1.
 	Number int
-	// Max is how many runs the policy allows at most.
+	// Max is how many runs the policy allows at most. It is 0 if that is not known.
 	Max int
+	// Remote says that another process repeats: this one serves a request that said so,
+	// and Policy is empty. Number is then what the request claims, within bounds.
+	Remote bool
 	// Outer is the attempt of an outer policy that this call is part of, or nil.
 	Outer *Attempt
 }
@@ -56,6 +59,7 @@ var (
 	attemptKey = &contextKey{"attempt"}
 	noRetryKey = &contextKey{"no retry"}
 	scopeKey   = &contextKey{"scope"}
+	gaveUpKey  = &contextKey{"gave up"}
 )
 
 // frame is the context of a repeated attempt.

@@ -37,6 +37,7 @@ var (
 	otelAPI = []string{
 		"go.opentelemetry.io/otel",
 		"go.opentelemetry.io/otel/attribute",
+		"go.opentelemetry.io/otel/baggage",
 		"go.opentelemetry.io/otel/codes",
 		"go.opentelemetry.io/otel/log",
 		"go.opentelemetry.io/otel/log/global",
@@ -67,6 +68,7 @@ var rooms = []room{
 	{path: "resilience/ratelimit", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/timeout", floor: 1, never: slices.Concat(network, chance), may: floor0},
 
+	{path: "internal/layers", floor: 1, never: slices.Concat(network, chance), may: []string{"resilience", "resilience/telemetry"}},
 	{path: "resilience/stack", floor: 2, never: slices.Concat(network, chance), may: append([]string{
 		"resilience/adaptive", "resilience/breaker", "resilience/budget", "resilience/bulkhead",
 		"resilience/ratelimit", "resilience/retry", "resilience/timeout",

@@ -128,7 +128,7 @@ func (c *call) next(err error) bool {
 	}
 	if !resilience.MayRetry(c.ctx) {
 		// Whoever forbade it may want to retry by itself, so this is no refusal.
-		return c.finish(err, &telemetry.RetryEnd{Outcome: telemetry.OutcomeRefused, Reason: "no_retry"})
+		return c.finish(err, &telemetry.RetryEnd{Outcome: telemetry.OutcomeRefused, Reason: noRetryReason(c.ctx)})
 	}
 	if stop := c.waitForRetry(); stop != nil {
 		return c.giveUp(stop)
@@ -269,7 +269,18 @@ func (c *call) giveUp(stop *stop) bool {
 	end := telemetry.RetryEnd{Outcome: stop.outcome, Reason: stop.name}
 	more := c.finish(err, &end)
 	err.Elapsed = end.Latency
+	if err.Refused() {
+		resilience.NoteGaveUp(c.ctx)
+	}
 	return more
+}
+
+// noRetryReason tells whose retries the context leaves it to.
+func noRetryReason(ctx context.Context) string {
+	if outer := resilience.AttemptFrom(ctx); outer != nil && outer.Remote {
+		return "remote_retries"
+	}
+	return "no_retry"
 }
 
 // finish ends the call with err. It returns false: there is no next attempt.

@@ -38,7 +38,7 @@ func (p *Policy) Warn(ctx context.Context, problem resilience.Problem) {
 
 // warnOfOuter tells that the policy is about to retry within a retry of an outer one.
 func (p *Policy) warnOfOuter(ctx context.Context) {
-	if outer := resilience.AttemptFrom(ctx); outer != nil {
+	if outer := resilience.AttemptFrom(ctx); outer != nil && !outer.Remote {
 		p.warnOncef(ctx, "retry %q was about to retry within attempt %d of %q", p.name, outer.Number, outer.Policy)
 	}
 }

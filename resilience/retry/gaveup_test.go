@@ -1,0 +1,55 @@
+package retry_test
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/observable-go/toolkit/resilience"
+	"github.com/observable-go/toolkit/resilience/backoff"
+	"github.com/observable-go/toolkit/resilience/retry"
+)
+
+// A server that watches hears of a policy that gave up, and of nothing else.
+func TestGaveUpIsNoted(t *testing.T) {
+	t.Parallel()
+	down := func(context.Context) error { return syscall.ECONNREFUSED }
+	tests := map[string]struct {
+		op      resilience.Operation
+		opts    []retry.Option
+		noRetry bool
+		want    bool
+	}{
+		"exhausted": {op: down, want: true},
+		"no budget": {op: down, opts: []retry.Option{retry.WithBudget(brokeBudget{})}, want: true},
+		"pushback":  {op: func(context.Context) error { return resilience.RetryAfter(syscall.ECONNREFUSED, 1<<60) }, want: true},
+
+		"success":       {op: func(context.Context) error { return nil }},
+		"not retryable": {op: func(context.Context) error { return resilience.Permanent(errors.New("no")) }},
+		"unclassified":  {op: func(context.Context) error { return errors.New("no idea") }},
+		"refused":       {op: func(context.Context) error { return resilience.Refused(errors.New("open")) }},
+		"no retries":    {op: down, opts: []retry.Option{retry.WithMaxRetries(0)}},
+		"forbidden":     {op: down, noRetry: true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, gaveUp := resilience.WatchGaveUp(t.Context())
+			if test.noRetry {
+				ctx = resilience.NoRetry(ctx)
+			}
+			policy := retry.MustNew("gave-up", append([]retry.Option{retry.WithBackoff(backoff.Constant{})}, test.opts...)...)
+			_ = policy.Do(ctx, test.op)
+			assert.Equal(t, test.want, gaveUp())
+		})
+	}
+}
+
+type brokeBudget struct{}
+
+func (brokeBudget) Deposit()       {}
+func (brokeBudget) Withdraw() bool { return false }
+func (brokeBudget) Refund()        {}
