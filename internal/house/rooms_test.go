@@ -74,6 +74,10 @@ var rooms = []room{
 		"resilience/ratelimit", "resilience/retry", "resilience/timeout",
 	}, floor0...)},
 
+	{path: "resilience/retryhttp", floor: 2, never: chance, may: []string{
+		"internal/clock", "internal/layers", "resilience", "resilience/telemetry",
+	}},
+
 	{path: "internal/signaltest", floor: kit},
 	{path: "internal/house", floor: tests},
 	{path: "internal/docs", floor: tests},

@@ -141,6 +141,20 @@ func (e *Error) LastFailure() error {
 	return e.Last
 }
 
+// Timeout reports whether the last failure was a timeout, or no attempt was made for lack of
+// time. A *url.Error asks it, as do others, of what they wrap.
+func (e *Error) Timeout() bool {
+	err := e.Last
+	if err == nil {
+		err = e.Reason
+	}
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && timeout.Timeout()
+}
+
 // Unwrap returns the last failure, the reason and the cause, as far as there are any.
 func (e *Error) Unwrap() []error {
 	wrapped := make([]error, 0, 3)

@@ -1,0 +1,176 @@
+package retryhttp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/observable-go/toolkit/resilience"
+)
+
+// A Transport is an [http.RoundTripper] that sends requests under a policy. Make one with
+// [New], give it to an [http.Client], and share that.
+//
+// It is safe for use by several goroutines at once.
+type Transport struct {
+	policy resilience.Policy
+	settings
+}
+
+var _ http.RoundTripper = (*Transport)(nil)
+
+// New returns a Transport that sends each request under p: a *retry.Policy, a stack, any
+// [resilience.Policy]. A nil p sends it once.
+//
+// An invalid option is an error that names it.
+func New(p resilience.Policy, opts ...Option) (*Transport, error) {
+	if p == nil {
+		p = resilience.PolicyFunc(func(ctx context.Context, op resilience.Operation) error { return op(ctx) })
+	}
+	t := &Transport{policy: p, settings: defaults()}
+	for _, opt := range opts {
+		if opt == nil {
+			continue
+		}
+		if err := opt(&t.settings); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// MustNew is [New] for package variables: it panics where New returns an error.
+func MustNew(p resilience.Policy, opts ...Option) *Transport {
+	t, err := New(p, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// RoundTrip implements [http.RoundTripper].
+//
+// If the last attempt ended with an answer that answer is returned, whatever its status, as
+// it would be without a policy. The error is that of the policy otherwise: that of the last
+// attempt as it is, or one that wraps it.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	c := &call{transport: t, request: req, repeatable: t.repeatable(req), body: newRequestBody(req, t.bufferLimit)}
+	defer c.body.finish()
+	return c.result(req.Context(), t.policy.Do(req.Context(), c.attempt))
+}
+
+// CloseIdleConnections closes the idle connections of the transport further in, if that has
+// any. [http.Client.CloseIdleConnections] calls it.
+func (t *Transport) CloseIdleConnections() {
+	if closer, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
+}
+
+var (
+	errNoAnswer = errors.New("retryhttp: the policy has neither sent the request nor returned an error")
+	errNoResult = errors.New("retryhttp: the transport returned neither an answer nor an error")
+)
+
+// call is one request with its attempts.
+type call struct {
+	transport  *Transport
+	request    *http.Request
+	repeatable bool // by what it is
+	body       *requestBody
+
+	answer  *http.Response // of the last attempt, if it has one
+	failure error          // of the last attempt, as the policy was told of it
+	origin  error          // of the last attempt, as the transport further in returned it
+}
+
+// attempt sends the request once. It is the operation of the policy.
+func (c *call) attempt(ctx context.Context) error {
+	body, err := c.body.next()
+	if err != nil { // only after an attempt that looked as if it could be repeated
+		return final(c.failure)
+	}
+	c.abandon()
+	retained, release := resilience.Retain(ctx)
+	var sent *sentWatch
+	if !c.repeatable {
+		retained, sent = watchSent(retained)
+	}
+	answer, err := c.transport.base.RoundTrip(c.outgoing(retained, body))
+	switch {
+	case err != nil:
+		if answer != nil && answer.Body != nil {
+			answer.Body.Close()
+		}
+		release()
+		c.failure = c.failed(err, sent)
+	case answer == nil:
+		release()
+		c.failure = c.failed(errNoResult, sent)
+	default:
+		c.failure = c.answered(ctx, answer, release)
+	}
+	return c.failure
+}
+
+// failed judges an attempt without an answer.
+func (c *call) failed(err error, sent *sentWatch) error {
+	c.origin = err
+	failure := classified(err)
+	if c.mayRepeat() || sent.never() && c.body.replayable() {
+		return failure
+	}
+	return final(failure)
+}
+
+// answered takes the answer of an attempt, and returns what is wrong with it.
+func (c *call) answered(ctx context.Context, answer *http.Response, release context.CancelFunc) error {
+	c.answer = answer
+	answer.Request = c.request
+	failure := c.transport.statusError(answer)
+	if failure == nil {
+		answer.Body = releaseAfter(answer.Body, release)
+		return nil
+	}
+	c.origin = failure
+	if !c.transport.ignoreShouldRetry && refuses(answer.Header) {
+		answer.Body = releaseAfter(answer.Body, release)
+		resilience.NoteGaveUp(ctx)
+		return &refusal{failure}
+	}
+	if !c.transport.statuses[failure.StatusCode] || !c.mayRepeat() {
+		answer.Body = releaseAfter(answer.Body, release)
+		return final(failure)
+	}
+	answer.Body = hold(answer.Body, release)
+	return failure
+}
+
+// mayRepeat reports whether another attempt may be made although this one may have been
+// executed.
+func (c *call) mayRepeat() bool {
+	return c.repeatable && c.body.replayable()
+}
+
+// abandon frees the answer of the attempt before.
+func (c *call) abandon() {
+	if c.answer != nil {
+		discard(c.request.Context(), c.answer.Body)
+		c.answer = nil
+	}
+}
+
+// result returns what the caller gets.
+func (c *call) result(ctx context.Context, err error) (*http.Response, error) {
+	if err == nil && c.answer == nil && c.failure == nil {
+		return nil, errNoAnswer
+	}
+	if c.answer != nil && ctx.Err() == nil && (err == nil || errors.Is(err, c.origin)) {
+		return c.answer, nil
+	}
+	c.abandon()
+	if err == nil || err == c.failure { //nolint:errorlint // the very value: nobody wrapped it
+		err = c.origin
+	}
+	return nil, err
+}
