@@ -50,9 +50,21 @@ var imports = map[string]string{
 	"ratelimit":  toolkit + "/resilience/ratelimit",
 	"resilience": toolkit + "/resilience",
 	"retry":      toolkit + "/resilience/retry",
+	"retryhttp":  toolkit + "/resilience/retryhttp",
+	"secret":     toolkit + "/resilience/secret",
 	"stack":      toolkit + "/resilience/stack",
 	"telemetry":  toolkit + "/resilience/telemetry",
 	"timeout":    toolkit + "/resilience/timeout",
+
+	"generation":  toolkit + "/contrib/generation",
+	"retryaws":    toolkit + "/contrib/retryaws",
+	"retrygrpc":   toolkit + "/contrib/retrygrpc",
+	"retrypgx":    toolkit + "/contrib/retrysql/retrypgx",
+	"retryredis":  toolkit + "/contrib/retryredis",
+	"retrysql":    toolkit + "/contrib/retrysql",
+	"vectorstore": toolkit + "/contrib/vectorstore",
+
+	"grpc": "google.golang.org/grpc",
 
 	"attribute": "go.opentelemetry.io/otel/attribute",
 	"codes":     "go.opentelemetry.io/otel/codes",

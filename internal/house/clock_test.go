@@ -26,7 +26,8 @@ var timely = map[string][]string{
 
 // checkClock returns where p reads the time, waits or draws numbers itself.
 func checkClock(fset *token.FileSet, p pack) (violations []string) {
-	if r, ok := roomOf(p.path); p.path == clockPath || ok && (r.floor == tests || r.floor == kit || r.floor > 2) {
+	r, ok := roomOf(p.path)
+	if p.path == clockPath || ok && (r.floor == tests || r.floor == kit) {
 		return nil
 	}
 	found := func(pos token.Pos, what string) {
@@ -42,7 +43,7 @@ func checkClock(fset *token.FileSet, p pack) (violations []string) {
 				name = spec.Name.Name
 			}
 			names[name] = imported
-			if slices.Contains(chance, imported) {
+			if slices.Contains(chance, imported) && (r.floor != annex || imported != secrets) {
 				found(spec.Pos(), imported)
 			}
 			if name == "." && timely[imported] != nil {

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,7 +85,7 @@ type pack struct {
 	files []*ast.File
 }
 
-// packs returns the packages of the main module.
+// packs returns the packages of the main module and of those below contrib.
 func packs(t *testing.T) (*token.FileSet, []pack) {
 	t.Helper()
 	root := moduleRoot(t)
@@ -107,7 +108,47 @@ func packs(t *testing.T) (*token.FileSet, []pack) {
 		}
 		all = append(all, p)
 	}
-	return fset, all
+	return fset, append(all, annexPacks(t, root, fset)...)
+}
+
+// annexPacks returns the packages of the modules below contrib. They are read from the folders,
+// as their libraries need not be there for what is asked of them here.
+func annexPacks(t *testing.T, root string, fset *token.FileSet) (all []pack) {
+	t.Helper()
+	folders := map[string]*pack{}
+	require.NoError(t, filepath.WalkDir(filepath.Join(root, "contrib"), func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == "testdata":
+			return fs.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		shown, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(fset, filepath.ToSlash(shown), src, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		folder := filepath.ToSlash(filepath.Dir(shown))
+		if folders[folder] == nil {
+			folders[folder] = &pack{path: folder}
+		}
+		folders[folder].files = append(folders[folder].files, f)
+		return nil
+	}))
+	require.NotEmpty(t, folders)
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		all = append(all, *folders[folder])
+	}
+	return all
 }
 
 // parsed returns a package made of sources, for tests of the checks.

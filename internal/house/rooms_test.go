@@ -28,11 +28,19 @@ const (
 	tests = -1
 	// kit is the floor of packages that only tests import. They may import anything.
 	kit = -2
+	// annex is the floor of the modules below contrib: each knows the library of one client.
+	annex = 3
 )
+
+// annexes may import each other in these cases only.
+var annexes = map[string][]string{"contrib/vectorstore": {"contrib/retrygrpc"}}
+
+// secrets draws what nobody may guess, which no simulator has to repeat.
+const secrets = "crypto/rand"
 
 var (
 	network = []string{"net/http"}
-	chance  = []string{"math/rand", "math/rand/v2", "crypto/rand"}
+	chance  = []string{"math/rand", "math/rand/v2", secrets}
 
 	otelAPI = []string{
 		"go.opentelemetry.io/otel",
@@ -52,6 +60,7 @@ var (
 var rooms = []room{
 	{path: "resilience", floor: 0, never: slices.Concat(network, chance)},
 	{path: "resilience/backoff", floor: 0, never: slices.Concat(network, chance, []string{"errors", "context"})},
+	{path: "resilience/secret", floor: 0, never: slices.Concat(network, chance)},
 	{path: "internal/clock", floor: 0, never: network},
 	{path: "internal/ctxerr", floor: 0, never: slices.Concat(network, chance)},
 	{path: "internal/window", floor: 0, never: slices.Concat(network, chance, []string{"errors", "context"})},
@@ -74,6 +83,7 @@ var rooms = []room{
 		"resilience/ratelimit", "resilience/retry", "resilience/timeout",
 	}, floor0...)},
 
+	{path: "internal/configtext", floor: 2, never: slices.Concat(network, chance), may: []string{"resilience/retry", "resilience/secret"}},
 	{path: "resilience/retryhttp", floor: 2, never: chance, may: []string{
 		"internal/clock", "internal/layers", "resilience", "resilience/telemetry",
 	}},
@@ -84,11 +94,23 @@ var rooms = []room{
 }
 
 func roomOf(path string) (room, bool) {
+	if module, ok := annexOf(path); ok {
+		return room{path: path, floor: annex, may: append([]string{module}, annexes[module]...)}, true
+	}
 	i := slices.IndexFunc(rooms, func(r room) bool { return r.path == path })
 	if i < 0 {
 		return room{}, false
 	}
 	return rooms[i], true
+}
+
+// annexOf returns the module below contrib that a package belongs to.
+func annexOf(path string) (module string, ok bool) {
+	parts := strings.SplitN(path, "/", 3)
+	if len(parts) < 2 || parts[0] != "contrib" {
+		return "", false
+	}
+	return parts[0] + "/" + parts[1], true
 }
 
 // checkImports returns what in p is not as the table has it.
@@ -114,6 +136,8 @@ func checkImports(fset *token.FileSet, p pack) (violations []string) {
 func (r room) forbids(path string) string {
 	inModule, ours := strings.CutPrefix(path, modulePath+"/")
 	switch {
+	case r.floor == annex:
+		return r.annexForbids(path, inModule, ours)
 	case r.floor == tests:
 		return "it consists of tests only"
 	case r.floor == kit:
@@ -126,6 +150,22 @@ func (r room) forbids(path string) string {
 		return fmt.Sprintf("a package of floor %d may import of this module: %s", r.floor, listOf(r.may))
 	}
 	return "beyond the standard library it may import: " + listOf(r.may)
+}
+
+// annexForbids returns why a package below contrib must not import another.
+func (r room) annexForbids(path, inModule string, ours bool) string {
+	module, isAnnex := annexOf(inModule)
+	switch {
+	case ours && isAnnex && !slices.Contains(r.may, module):
+		return "modules below contrib know nothing of each other"
+	case ours && inModule == "internal/signaltest":
+		return "only tests import it"
+	case strings.HasPrefix(path, "go.opentelemetry.io/"):
+		return "resilience/telemetry is the only room that knows OpenTelemetry"
+	case slices.Contains(chance, path) && path != secrets:
+		return "internal/clock draws random numbers"
+	}
+	return ""
 }
 
 func listOf(paths []string) string {
@@ -188,6 +228,17 @@ func TestCheckImports(t *testing.T) {
 		"guard, kit":              {"resilience/breaker", `"` + modulePath + `/internal/signaltest"`, "must not import " + modulePath + "/internal/signaltest"},
 		"stack, guards":           {"resilience/stack", `"` + modulePath + `/resilience/breaker"`, ""},
 		"window, contexts":        {"internal/window", `"context"`, "must not import context"},
+		"annex, its library":      {"contrib/retryredis", `"github.com/redis/go-redis/v9"`, ""},
+		"annex, net/http":         {"contrib/generation", `"net/http"`, ""},
+		"annex, contract":         {"contrib/retryredis", `"` + modulePath + `/resilience/retry"`, ""},
+		"annex, its own":          {"contrib/retrysql/retrypgx", `"` + modulePath + `/contrib/retrysql"`, ""},
+		"annex, another":          {"contrib/retrysql", `"` + modulePath + `/contrib/retrygrpc"`, "know nothing of each other"},
+		"annex, one by exception": {"contrib/vectorstore", `"` + modulePath + `/contrib/retrygrpc"`, ""},
+		"annex, OpenTelemetry":    {"contrib/retryredis", `"go.opentelemetry.io/otel/trace"`, "the only room that knows OpenTelemetry"},
+		"annex, kit":              {"contrib/retryredis", `"` + modulePath + `/internal/signaltest"`, "only tests import it"},
+		"annex, keys":             {"contrib/generation", `"crypto/rand"`, ""},
+		"annex, rand":             {"contrib/retryredis", `"math/rand/v2"`, "internal/clock draws random numbers"},
+		"http, net/http":          {"resilience/retryhttp", `"net/http"`, ""},
 		"new package":             {"resilience/memo", `"fmt"`, "add a row to rooms in internal/house/rooms_test.go"},
 		"new internal package":    {"internal/helper", `"fmt"`, "package internal/helper is not in the table"},
 	} {

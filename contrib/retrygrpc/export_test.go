@@ -1,0 +1,8 @@
+package retrygrpc
+
+// What the fuzz tests look at.
+var (
+	RetryAfter     = retryAfter
+	PushbackMillis = pushbackMillis
+	RetryInfo      = retryInfo
+)
