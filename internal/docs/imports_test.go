@@ -64,7 +64,9 @@ var imports = map[string]string{
 	"retrysql":    toolkit + "/contrib/retrysql",
 	"vectorstore": toolkit + "/contrib/vectorstore",
 
-	"grpc": "google.golang.org/grpc",
+	"grpc":    "google.golang.org/grpc",
+	"pgx":     "github.com/jackc/pgx/v5",
+	"pgxpool": "github.com/jackc/pgx/v5/pgxpool",
 
 	"attribute": "go.opentelemetry.io/otel/attribute",
 	"codes":     "go.opentelemetry.io/otel/codes",
