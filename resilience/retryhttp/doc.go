@@ -49,5 +49,10 @@
 //
 //	handler, err := retryhttp.NewHandler(mux)
 //
-// The price is that each request has fewer chances: docs/http.md has the figures.
+// With them the last one is called 3 times. The price is that each request has fewer chances:
+// docs/http.md has the figures. The first signal is also in the OpenTelemetry baggage, by which
+// it crosses services that do not know this package, if otelhttp stands inside of the Transport
+// there and outside of the handler here.
+//
+// A handler may also stand under a policy of its own, such as a bulkhead: see [WithGuard].
 package retryhttp

@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/textproto"
 	"strconv"
 	"strings"
 	"time"
@@ -81,6 +83,7 @@ type unrepeatable struct{ failure error }
 func (e *unrepeatable) Error() string      { return e.failure.Error() }
 func (e *unrepeatable) Unwrap() error      { return e.failure }
 func (e *unrepeatable) LastFailure() error { return e.failure }
+func (e *unrepeatable) ErrorType() string  { return resilience.ErrorType(e.failure) }
 
 // A refusal is a failure of which the server says that it has made its retries.
 type refusal struct{ failure error }
@@ -88,6 +91,7 @@ type refusal struct{ failure error }
 func (e *refusal) Error() string      { return e.failure.Error() + " (not to be retried)" }
 func (e *refusal) Unwrap() error      { return e.failure }
 func (e *refusal) LastFailure() error { return e.failure }
+func (e *refusal) ErrorType() string  { return resilience.ErrorType(e.failure) }
 func (*refusal) Refused() bool        { return true }
 
 // refuses reports whether an answer asks not to repeat the request.
@@ -102,27 +106,40 @@ func classified(err error) error {
 	switch {
 	case hasOneOf(text, permanentTexts), isPermanent(err):
 		return resilience.Permanent(err)
-	case errors.Is(err, io.EOF), hasOneOf(text, hungUpTexts):
-		return &hungUp{err}
+	case has[textproto.ProtocolError](err):
+		return &hungUpError{err, "malformed_header"} // which is what one that breaks off looks like
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), hasOneOf(text, hungUpTexts):
+		return &hungUpError{err, "unexpected_eof"}
 	}
 	return err
 }
 
-// hungUp is the end of a connection before there was an answer.
-type hungUp struct{ err error }
+// hungUpError is the end of a connection before there was an answer. It may also show as a write to
+// a connection that package net/http has closed itself, having seen the end when it read.
+type hungUpError struct {
+	err  error
+	kind string
+}
 
-func (e *hungUp) Error() string   { return e.err.Error() }
-func (e *hungUp) Unwrap() error   { return e.err }
-func (*hungUp) Retryable() bool   { return true }
-func (*hungUp) ErrorType() string { return "unexpected_eof" }
+func (e *hungUpError) Error() string     { return e.err.Error() }
+func (e *hungUpError) Unwrap() error     { return e.err }
+func (*hungUpError) Retryable() bool     { return true }
+func (e *hungUpError) ErrorType() string { return e.kind }
 
 // isPermanent reports whether err is of a type that the next attempt would meet again: what
 // is wrong with a certificate or with the handshake is wrong with the configuration.
 func isPermanent(err error) bool {
 	return has[*tls.CertificateVerificationError](err) || has[x509.UnknownAuthorityError](err) ||
 		has[x509.HostnameError](err) || has[x509.CertificateInvalidError](err) ||
-		has[tls.RecordHeaderError](err) || has[tls.AlertError](err) ||
+		has[tls.RecordHeaderError](err) || has[tls.AlertError](err) || isAlert(err) ||
 		errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// isAlert reports whether err is a TLS alert of the server, as that it speaks no version in
+// common. That of an internal error may pass.
+func isAlert(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error" && !strings.HasSuffix(op.Err.Error(), "internal error")
 }
 
 func has[E error](err error) bool {

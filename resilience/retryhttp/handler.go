@@ -47,18 +47,20 @@ func NewHandler(next http.Handler, opts ...HandlerOption) (http.Handler, error) 
 	return h, nil
 }
 
-// WithGuard serves each request under p, which may refuse it: a bulkhead, a rate limit, a
-// throttle. The answer is then 503, with Retry-After if the refusal says when to come back. To
-// p an answer of status 500 or more is a failure. A policy that may call an operation twice is
-// not allowed: an answer that has begun cannot be taken back.
+// WithGuard serves each request under p, which may refuse it or end its context: a bulkhead, a
+// rate limit, a throttle, a breaker, a timeout. The answer to a request that was refused is 503,
+// with Retry-After, in whole seconds and rounded up, if the refusal says when to come back. So
+// is that to one whose context ended before next answered anything.
+//
+// To p an answer of status 500 or more is a failure. A policy that repeats, or a [resilience.Chain]
+// or stack that holds one, is not allowed: an answer that has begun cannot be taken back.
 func WithGuard(p resilience.Policy) HandlerOption {
 	return func(h *handler) error {
 		if p == nil {
 			return errors.New("retryhttp: guard: nil is not allowed: want a policy")
 		}
-		if part, ok := p.(resilience.Part); ok && part.Describe().Repeats {
-			d := part.Describe()
-			return fmt.Errorf("retryhttp: guard: the %s %q is not allowed: want a policy that calls an operation once", d.Kind, d.Name)
+		if repeats(p) {
+			return fmt.Errorf("retryhttp: guard: %s is not allowed: want one that calls an operation once", named(p))
 		}
 		h.guard = p
 		return nil
@@ -108,12 +110,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		served = true
 		h.next.ServeHTTP(w, r.WithContext(ctx))
-		if answer.status >= http.StatusInternalServerError {
-			return &StatusError{StatusCode: answer.status, Header: w.Header(), retryable: transient[answer.status]}
-		}
-		return nil
+		return answer.failure(ctx)
 	})
-	if !served {
+	if !served || err != nil && answer.status == 0 {
 		refuse(w, err)
 	}
 }
@@ -124,11 +123,39 @@ func valuesOf(h http.Header) func(name string) []string {
 	return func(name string) []string { return h[name] }
 }
 
-// refuse answers a request that the guard did not let pass.
+// refuse answers a request that the guard did not let pass, or ended.
 func refuse(w http.ResponseWriter, err error) {
 	if after, ok := resilience.Pushback(err); ok {
 		seconds := math.Ceil(after.Seconds())
 		w.Header().Set("Retry-After", strconv.FormatInt(int64(min(seconds, float64(math.MaxInt64/time.Second))), 10))
 	}
 	http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+}
+
+// repeats reports whether p may call an operation twice, as far as it or a policy that it is
+// composed of says so.
+func repeats(p resilience.Policy) bool {
+	for _, problem := range resilience.Check(caller{}, p) {
+		if problem.Reason == resilience.NestedRetries {
+			return true
+		}
+	}
+	return false
+}
+
+// named returns how a message calls p.
+func named(p resilience.Policy) string {
+	if part, ok := p.(resilience.Part); ok {
+		d := part.Describe()
+		return fmt.Sprintf("the %s %q", d.Kind, d.Name)
+	}
+	return "a policy that repeats"
+}
+
+// A caller of a service, to whose composition that belongs: it may repeat what the service
+// does.
+type caller struct{ resilience.Part }
+
+func (caller) Describe() resilience.Description {
+	return resilience.Description{Kind: "caller", Name: "caller", Repeats: true}
 }

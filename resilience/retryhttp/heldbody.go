@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -25,6 +26,8 @@ var errDiscardTime = errors.New("retryhttp: the answer of a failed attempt took 
 // is read ahead in the meantime: a connection with an answer that nobody reads is one that
 // nobody else can use, for as long as the policy waits.
 type heldBody struct {
+	answer  *http.Response // with the trailer that package net/http fills in
+	mine    *http.Response // with the one that the caller sees
 	source  io.ReadCloser
 	release context.CancelFunc // ends the request whose answer it is
 	done    chan struct{}      // closed when nothing is read ahead any more
@@ -37,17 +40,23 @@ type heldBody struct {
 	closed bool
 }
 
-// hold returns body as one that is read ahead. release is called when it has been read or
-// closed.
-func hold(body io.ReadCloser, release context.CancelFunc) io.ReadCloser {
-	if body == nil || body == http.NoBody {
+// hold returns answer with a body that is read ahead. release is called when that has been
+// read or closed.
+//
+// The trailer of the result is one of its own: the caller may look at it before the end of
+// the body, at which it is filled in.
+func hold(answer *http.Response, release context.CancelFunc) *http.Response {
+	if answer.Body == nil || answer.Body == http.NoBody {
 		release()
-		return body
+		return answer
 	}
-	b := &heldBody{source: body, release: release, done: make(chan struct{})}
+	mine := *answer
+	mine.Trailer = answer.Trailer.Clone()
+	b := &heldBody{answer: answer, mine: &mine, source: answer.Body, release: release, done: make(chan struct{})}
 	b.more.L = &b.mu
+	mine.Body = b
 	clock.Go(nil, b.readAhead)
-	return b
+	return &mine
 }
 
 func (b *heldBody) readAhead() {
@@ -71,7 +80,7 @@ func (b *heldBody) readAhead() {
 	b.more.Broadcast()
 	b.mu.Unlock()
 	if closing {
-		b.source.Close()
+		_ = b.source.Close()
 		b.release()
 	}
 	close(b.done)
@@ -94,10 +103,25 @@ func (b *heldBody) Read(p []byte) (int, error) {
 		return n, nil
 	case b.err != nil:
 		b.mu.Unlock()
+		b.takeTrailer()
 		return 0, b.err
 	}
 	b.mu.Unlock()
-	return b.source.Read(p) // what is beyond the limit
+	n, err := b.source.Read(p) // what is beyond the limit
+	if err != nil {
+		b.takeTrailer()
+		b.release()
+	}
+	return n, err
+}
+
+// takeTrailer fills in the trailer of the caller's answer. The body has been read to its end.
+func (b *heldBody) takeTrailer() {
+	if b.mine.Trailer == nil {
+		b.mine.Trailer = b.answer.Trailer
+		return
+	}
+	maps.Copy(b.mine.Trailer, b.answer.Trailer)
 }
 
 // Close implements [io.Closer].
@@ -113,7 +137,7 @@ func (b *heldBody) Close() error {
 	b.mu.Unlock()
 	switch {
 	case ended:
-		return nil // readAhead has closed it, or will
+		return nil //nolint:nilerr // Read tells of it; readAhead has closed source, or will
 	case over:
 		err := b.source.Close()
 		b.release()
@@ -124,55 +148,20 @@ func (b *heldBody) Close() error {
 }
 
 // discard closes the body of an answer that nobody gets. What is read ahead may end within a
-// short time, so that the connection can be used again.
+// short time, so that the connection can be used again: that may take a quarter of the time of
+// ctx, as the rest is for the attempt that comes.
 func discard(ctx context.Context, body io.Closer) {
 	if held, ok := body.(*heldBody); ok {
-		limited, cancel := clock.WithTimeoutCause(ctx, nil, discardTime, errDiscardTime)
+		limit := discardTime
+		if deadline, ok := ctx.Deadline(); ok {
+			limit = min(limit, clock.Until(nil, deadline)/4)
+		}
+		limited, cancel := clock.WithTimeoutCause(ctx, nil, limit, errDiscardTime)
 		defer cancel()
 		select {
 		case <-held.done:
 		case <-limited.Done():
 		}
 	}
-	body.Close()
+	_ = body.Close()
 }
-
-// releaseAfter returns body such that release is called when it has been read or closed. What
-// can be written to, as the connection after a change of protocols, still can.
-func releaseAfter(body io.ReadCloser, release context.CancelFunc) io.ReadCloser {
-	if body == nil || body == http.NoBody {
-		release()
-		return body
-	}
-	b := &releasingBody{ReadCloser: body, release: release}
-	if w, ok := body.(io.Writer); ok {
-		return &releasingConn{b, w}
-	}
-	return b
-}
-
-type releasingBody struct {
-	io.ReadCloser
-	release context.CancelFunc
-}
-
-func (b *releasingBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		b.release()
-	}
-	return n, err
-}
-
-func (b *releasingBody) Close() error {
-	defer b.release()
-	return b.ReadCloser.Close()
-}
-
-// releasingConn is a connection: its end of reading is not yet that of writing.
-type releasingConn struct {
-	*releasingBody
-	io.Writer
-}
-
-func (c *releasingConn) Read(p []byte) (int, error) { return c.ReadCloser.Read(p) }

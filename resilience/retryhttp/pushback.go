@@ -59,7 +59,7 @@ func parseSeconds(s string) (time.Duration, bool) {
 //	RateLimit: "burst";r=0;t=5, "day";r=12;t=3600   draft-ietf-httpapi-ratelimit-headers-08 and later
 //	RateLimit: limit=10, remaining=0, reset=5       the drafts before it, from 05 on
 //	RateLimit-Remaining: 0, RateLimit-Reset: 5      the first drafts
-//	X-RateLimit-Remaining: 0, X-RateLimit-Reset: 5 or 1764000000, which is a time
+//	X-RateLimit-Remaining: 0, X-RateLimit-Reset: 5 or 1764000000 or 1764000000000, which are times
 func rateLimitReset(h http.Header, clock func() time.Time) (longest time.Duration) {
 	for _, value := range h["Ratelimit"] {
 		for item := range strings.SplitSeq(value, ",") {
@@ -101,18 +101,28 @@ func isZero(s string) bool {
 	return ok && d == 0
 }
 
-// firstTimestamp is a number of seconds that is rather a time (in 2001) than a wait (of 31
-// years).
-const firstTimestamp = 1_000_000_000 * time.Second
+const (
+	// firstTimestamp is a number of seconds that is rather a time (in 2001) than a wait (of 31
+	// years).
+	firstTimestamp = 1_000_000_000 * time.Second
+	// firstMillis is a time that is rather in milliseconds (in 1973) than in seconds (in 5138).
+	firstMillis = 100_000_000_000
+)
 
-// resetAt returns the wait until a reset, which is given in seconds from now on or since 1970.
+// resetAt returns the wait until a reset, which is given in seconds from now on, or in seconds
+// or milliseconds since 1970.
 func resetAt(s string, clock func() time.Time) time.Duration {
-	d, ok := parseSeconds(strings.TrimSpace(s))
+	s = strings.TrimSpace(s)
+	d, ok := parseSeconds(s)
 	switch {
 	case !ok:
 		return 0
 	case d < firstTimestamp:
 		return d
 	}
-	return time.Unix(int64(d/time.Second), 0).Sub(clock())
+	reset := time.Unix(int64(d/time.Second), 0)
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= firstMillis {
+		reset = time.UnixMilli(n)
+	}
+	return reset.Sub(clock())
 }

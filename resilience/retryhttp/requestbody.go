@@ -1,37 +1,45 @@
 package retryhttp
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"sync"
+
+	"github.com/observable-go/toolkit/internal/clock"
 )
 
-var (
-	errNotReplayable = errors.New("retryhttp: the body of the request cannot be sent again")
-	errAttemptOver   = errors.New("retryhttp: the attempt that sends this body is over")
-)
+var errNotReplayable = errors.New("retryhttp: the body of the request cannot be sent again")
 
 // requestBody gives each attempt the same bytes. The transport further in may read the body
 // of an attempt, in a goroutine of its own, for some time after that attempt: each attempt
 // has a reader of its own, which ends when the next attempt begins.
+//
+// A source that cannot seek is read in a goroutine of its own, so that an attempt may end while
+// the source blocks. What comes then is there for the next attempt. As for all transports the
+// source may be closed after the call has returned, and is not read any more then: if it blocks
+// still, it is closed when its Read returns.
 type requestBody struct {
 	source  io.ReadCloser // nil if there is none
 	getBody func() (io.ReadCloser, error)
 	limit   int64 // of what is kept
 
-	seeker io.Seeker // if source can seek
-	start  int64     // where the body begins in it
+	seeker  io.Seeker  // if source can seek
+	start   int64      // where the body begins in it
+	seeking sync.Mutex // held while it is moved and read
 
-	reading  sync.Mutex // held while source is read
-	mu       sync.Mutex // guards what follows
-	kept     []byte     // what was read of a source that cannot seek, from offset on
-	offset   int64      // in the body; 0 unless lost
-	lost     bool       // more was read than may be kept, or source failed
-	ended    error      // of source
+	mu       sync.Mutex    // guards what follows
+	kept     []byte        // what was read of a source that cannot seek, from offset on
+	offset   int64         // in the body; 0 unless lost
+	lost     bool          // more was read than may be kept, or source failed
+	ended    error         // of source
+	arrived  chan struct{} // closed when the Read of source that is under way returns; nil if none is
+	chunk    []byte        // which it fills
 	current  *attemptBody
 	attempts int
 	finished bool // there is no next attempt
+	closing  bool // source is to be closed when its Read returns
 }
 
 func newRequestBody(r *http.Request, limit int64) *requestBody {
@@ -61,8 +69,8 @@ func (b *requestBody) replayable() bool {
 	return !b.lost
 }
 
-// next returns the body for the next attempt.
-func (b *requestBody) next() (io.ReadCloser, error) {
+// next returns the body for the next attempt, whose context is ctx.
+func (b *requestBody) next(ctx context.Context) (io.ReadCloser, error) {
 	if b.source == nil {
 		return http.NoBody, nil
 	}
@@ -78,7 +86,10 @@ func (b *requestBody) next() (io.ReadCloser, error) {
 	if b.lost {
 		return nil, errNotReplayable
 	}
-	b.current = &attemptBody{body: b}
+	if b.current != nil {
+		b.current.end()
+	}
+	b.current = &attemptBody{body: b, ctx: ctx, over: make(chan struct{})}
 	return b.current, nil
 }
 
@@ -90,131 +101,59 @@ func (b *requestBody) finish() {
 	}
 	if b.getBody != nil {
 		if b.attempts == 0 {
-			b.source.Close()
+			_ = b.source.Close()
 		}
 		return
 	}
 	b.mu.Lock()
 	b.finished = true
-	closing := b.current == nil || b.current.closed
+	closing := b.current == nil || b.current.ended
 	b.mu.Unlock()
 	if closing {
-		b.source.Close()
+		_ = b.closeSource()
 	}
 }
 
-// attemptBody is the body of one attempt.
-type attemptBody struct {
-	body   *requestBody
-	pos    int64 // in the body; it is read by one goroutine
-	closed bool  // guarded by body.mu
-}
-
-func (a *attemptBody) Read(p []byte) (int, error) {
-	if a.body.seeker != nil {
-		return a.readSeeker(p)
-	}
-	for {
-		n, err, found := a.readKept(p)
-		if found {
-			return n, err
-		}
-		if n, err, read := a.readSource(p); read {
-			return n, err
-		}
-	}
-}
-
-// over reports whether the attempt has no right to read any more. body.mu must be held.
-func (a *attemptBody) over() bool { return a.closed || a.body.current != a }
-
-// readSeeker reads from where the attempt stands, whatever was read by others.
-func (a *attemptBody) readSeeker(p []byte) (int, error) {
-	b := a.body
-	b.reading.Lock()
-	defer b.reading.Unlock()
+// closeSource closes the source, which nobody has a right to read any more.
+func (b *requestBody) closeSource() error {
+	b.seeking.Lock()
+	defer b.seeking.Unlock()
 	b.mu.Lock()
-	over := a.over()
+	b.closing = b.arrived != nil
+	later := b.closing
 	b.mu.Unlock()
-	if over {
-		return 0, errAttemptOver
+	if later {
+		return nil
 	}
-	if _, err := b.seeker.Seek(b.start+a.pos, io.SeekStart); err != nil {
-		return 0, err
+	return b.source.Close()
+}
+
+// wait returns what is closed when more of source has come. b.mu must be held.
+func (b *requestBody) wait(size int) <-chan struct{} {
+	if b.arrived == nil {
+		b.arrived = make(chan struct{})
+		clock.Go(nil, func() { b.readSource(size) })
 	}
-	n, err := b.source.Read(p)
-	a.pos += int64(n)
-	if failed(err) {
-		b.mu.Lock()
-		b.lost = true
-		b.mu.Unlock()
+	return b.arrived
+}
+
+// readSource reads more of source.
+func (b *requestBody) readSource(size int) {
+	if len(b.chunk) < size {
+		b.chunk = make([]byte, size)
 	}
-	return n, err
+	n, err := b.source.Read(b.chunk[:size])
+	b.mu.Lock()
+	b.kept = append(b.kept, b.chunk[:n]...)
+	b.ended = err
+	b.lost = b.lost || failed(err) || int64(len(b.kept)) > b.limit
+	close(b.arrived)
+	b.arrived = nil
+	closing := b.closing
+	b.mu.Unlock()
+	if closing {
+		_ = b.source.Close()
+	}
 }
 
 func failed(err error) bool { return err != nil && err != io.EOF } //nolint:errorlint // as readers have it
-
-// readKept reads what is kept already, or tells that there will be no more.
-func (a *attemptBody) readKept(p []byte) (n int, err error, found bool) { //nolint:revive // as in Read
-	b := a.body
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch unread := b.kept[min(a.pos-b.offset, int64(len(b.kept))):]; {
-	case a.over():
-		return 0, errAttemptOver, true
-	case len(unread) > 0:
-		n = copy(p, unread)
-		a.pos += int64(n)
-		if b.lost { // nobody else will need it
-			b.kept, b.offset = unread[n:], a.pos
-		}
-		return n, nil, true
-	case b.ended != nil:
-		return 0, b.ended, true
-	}
-	return 0, nil, len(p) == 0
-}
-
-// readSource reads more of source, and keeps it unless that is too much. Where the attempt is
-// over by then it is there for the next one. It reads nothing if something has come in while
-// it waited for another reader.
-func (a *attemptBody) readSource(p []byte) (n int, err error, read bool) { //nolint:revive // as in Read
-	b := a.body
-	b.reading.Lock()
-	defer b.reading.Unlock()
-	b.mu.Lock()
-	wait := a.over() || b.ended != nil || a.pos < b.offset+int64(len(b.kept))
-	b.mu.Unlock()
-	if wait {
-		return 0, nil, false
-	}
-	n, err = b.source.Read(p)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.ended = err
-	if !b.lost || a.over() {
-		b.kept = append(b.kept, p[:n]...)
-	}
-	b.lost = b.lost || failed(err) || int64(len(b.kept)) > b.limit
-	if a.over() {
-		return 0, errAttemptOver, true
-	}
-	a.pos += int64(n)
-	if b.lost {
-		b.kept, b.offset = nil, a.pos
-	}
-	return n, err, true
-}
-
-// Close implements [io.Closer].
-func (a *attemptBody) Close() error {
-	b := a.body
-	b.mu.Lock()
-	closing := !a.closed && b.finished && b.current == a
-	a.closed = true
-	b.mu.Unlock()
-	if closing {
-		return b.source.Close()
-	}
-	return nil
-}

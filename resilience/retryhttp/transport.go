@@ -3,6 +3,7 @@ package retryhttp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/observable-go/toolkit/resilience"
@@ -54,6 +55,10 @@ func MustNew(p resilience.Policy, opts ...Option) *Transport {
 // it would be without a policy. The error is that of the policy otherwise: that of the last
 // attempt as it is, or one that wraps it.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.policy == nil {
+		newRequestBody(req, 0).finish()
+		return nil, errNotMade
+	}
 	c := &call{transport: t, request: req, repeatable: t.repeatable(req), body: newRequestBody(req, t.bufferLimit)}
 	defer c.body.finish()
 	return c.result(req.Context(), t.policy.Do(req.Context(), c.attempt))
@@ -68,6 +73,7 @@ func (t *Transport) CloseIdleConnections() {
 }
 
 var (
+	errNotMade  = errors.New("retryhttp: the Transport was not made by New")
 	errNoAnswer = errors.New("retryhttp: the policy has neither sent the request nor returned an error")
 	errNoResult = errors.New("retryhttp: the transport returned neither an answer nor an error")
 )
@@ -79,19 +85,25 @@ type call struct {
 	repeatable bool // by what it is
 	body       *requestBody
 
+	over    bool           // there is no next attempt, whatever the policy wants
 	answer  *http.Response // of the last attempt, if it has one
 	failure error          // of the last attempt, as the policy was told of it
 	origin  error          // of the last attempt, as the transport further in returned it
 }
 
-// attempt sends the request once. It is the operation of the policy.
+// attempt sends the request once. It is the operation of the policy. A policy that repeats what
+// must not be repeated gets the same result again.
 func (c *call) attempt(ctx context.Context) error {
-	body, err := c.body.next()
-	if err != nil { // only after an attempt that looked as if it could be repeated
-		return final(c.failure)
+	if c.over {
+		return c.failure
 	}
-	c.abandon()
 	retained, release := resilience.Retain(ctx)
+	body, err := c.body.next(retained)
+	if err != nil {
+		release()
+		return c.cannotRepeat(err)
+	}
+	c.abandon(ctx)
 	var sent *sentWatch
 	if !c.repeatable {
 		retained, sent = watchSent(retained)
@@ -100,7 +112,7 @@ func (c *call) attempt(ctx context.Context) error {
 	switch {
 	case err != nil:
 		if answer != nil && answer.Body != nil {
-			answer.Body.Close()
+			_ = answer.Body.Close()
 		}
 		release()
 		c.failure = c.failed(err, sent)
@@ -120,7 +132,25 @@ func (c *call) failed(err error, sent *sentWatch) error {
 	if c.mayRepeat() || sent.never() && c.body.replayable() {
 		return failure
 	}
+	c.over = true
 	return final(failure)
+}
+
+// cannotRepeat ends a call of which the last attempt looked as if it could be repeated, as there
+// is no body for another one.
+func (c *call) cannotRepeat(err error) error {
+	c.over = true
+	if c.failure == nil {
+		return nil
+	}
+	if err != errNotReplayable { //nolint:errorlint // the very value: GetBody has others
+		c.failure = fmt.Errorf("%w (and GetBody failed: %w)", c.failure, err)
+		if c.answer == nil {
+			c.origin = c.failure
+		}
+	}
+	c.failure = final(c.failure)
+	return c.failure
 }
 
 // answered takes the answer of an attempt, and returns what is wrong with it.
@@ -129,21 +159,22 @@ func (c *call) answered(ctx context.Context, answer *http.Response, release cont
 	answer.Request = c.request
 	failure := c.transport.statusError(answer)
 	if failure == nil {
+		c.origin, c.over = nil, !c.mayRepeat()
 		answer.Body = releaseAfter(answer.Body, release)
 		return nil
 	}
 	c.origin = failure
-	if !c.transport.ignoreShouldRetry && refuses(answer.Header) {
-		answer.Body = releaseAfter(answer.Body, release)
+	refused := !c.transport.ignoreShouldRetry && refuses(answer.Header)
+	if c.over = refused || !c.transport.statuses[failure.StatusCode] || !c.mayRepeat(); !c.over {
+		c.answer = hold(answer, release) //nolint:bodyclose // it is the caller's, or abandon closes it
+		return failure
+	}
+	answer.Body = releaseAfter(answer.Body, release)
+	if refused {
 		resilience.NoteGaveUp(ctx)
 		return &refusal{failure}
 	}
-	if !c.transport.statuses[failure.StatusCode] || !c.mayRepeat() {
-		answer.Body = releaseAfter(answer.Body, release)
-		return final(failure)
-	}
-	answer.Body = hold(answer.Body, release)
-	return failure
+	return final(failure)
 }
 
 // mayRepeat reports whether another attempt may be made although this one may have been
@@ -153,9 +184,9 @@ func (c *call) mayRepeat() bool {
 }
 
 // abandon frees the answer of the attempt before.
-func (c *call) abandon() {
+func (c *call) abandon(ctx context.Context) {
 	if c.answer != nil {
-		discard(c.request.Context(), c.answer.Body)
+		discard(ctx, c.answer.Body)
 		c.answer = nil
 	}
 }
@@ -165,12 +196,17 @@ func (c *call) result(ctx context.Context, err error) (*http.Response, error) {
 	if err == nil && c.answer == nil && c.failure == nil {
 		return nil, errNoAnswer
 	}
-	if c.answer != nil && ctx.Err() == nil && (err == nil || errors.Is(err, c.origin)) {
+	if c.answer != nil && (err == nil || errors.Is(err, c.origin) && !endedBy(ctx, err)) {
 		return c.answer, nil
 	}
-	c.abandon()
+	c.abandon(ctx)
 	if err == nil || err == c.failure { //nolint:errorlint // the very value: nobody wrapped it
 		err = c.origin
 	}
 	return nil, err
+}
+
+// endedBy reports whether err says that the call ended as the caller's context did.
+func endedBy(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, ctx.Err())
 }
