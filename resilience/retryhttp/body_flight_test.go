@@ -142,7 +142,8 @@ func TestSourceBlocksWhileAttemptEnds(t *testing.T) {
 		}()
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL, body)
 		require.NoError(t, err)
-		client := &http.Client{Transport: retryhttp.MustNew(policyOf(t, retry.WithAttemptTimeout(test.limit)), retryhttp.WithBase(transportOf(t)))}
+		policy := policyOf(t, retry.WithAttemptTimeout(test.limit))
+		client := &http.Client{Transport: retryhttp.MustNew(policy, retryhttp.WithBase(transportOf(t)))}
 		answer, err := client.Do(request)
 		require.NoError(t, err, name)
 		assert.Equal(t, "hello", read(t, answer), name)

@@ -23,6 +23,12 @@ import (
 func TestCanceled(t *testing.T) {
 	t.Parallel()
 	mine := errors.New("my reason")
+	soon := func(length string) func(*wire, func()) {
+		return func(w *wire, cancel func()) {
+			failed := saying("HTTP/1.1 503 No\r\nContent-Length: " + length + "\r\n\r\nno")
+			after(func(*wire) { time.AfterFunc(20*time.Millisecond, cancel) }, failed, (*wire).stall)(w)
+		}
+	}
 	for name, test := range map[string]struct {
 		script  func(w *wire, cancel func())
 		before  bool
@@ -35,12 +41,8 @@ func TestCanceled(t *testing.T) {
 		"within the header": {script: func(w *wire, cancel func()) {
 			after(saying("HTTP/1.1 200 OK\r\nContent-Le"), func(*wire) { cancel() }, (*wire).stall)(w)
 		}, arrived: 1},
-		"in the wait": {script: func(w *wire, cancel func()) {
-			after(func(*wire) { time.AfterFunc(20*time.Millisecond, cancel) }, saying("HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno"), (*wire).stall)(w)
-		}, delay: time.Hour, arrived: 1},
-		"in the wait, with a stalled body": {script: func(w *wire, cancel func()) {
-			after(func(*wire) { time.AfterFunc(20*time.Millisecond, cancel) }, saying("HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\nno"), (*wire).stall)(w)
-		}, delay: time.Hour, arrived: 1},
+		"in the wait":                      {script: soon("2"), delay: time.Hour, arrived: 1},
+		"in the wait, with a stalled body": {script: soon("9"), delay: time.Hour, arrived: 1},
 		"within the body": {script: func(w *wire, cancel func()) {
 			after(saying("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"), (*wire).stall)(w)
 			cancel()

@@ -50,9 +50,11 @@ func TestPushback(t *testing.T) {
 		"largest":              {header: header("Retry-After", "9223372036"), want: seconds(9223372036)},
 		"too large for a time": {header: header("Retry-After", "9223372037"), want: forever},
 		"huge":                 {header: header("Retry-After", "99999999999999999999999999"), want: forever},
-		"several":              {header: header("Retry-After", "5", "Retry-After", "7", "Retry-After", "x", "Retry-After", "6"), want: seconds(7)},
-		"of a 500":             {header: header("Retry-After", "5"), want: seconds(5), code: 500},
-		"of a 429":             {header: header("Retry-After", "5"), want: seconds(5), code: 429},
+		"several": {
+			header: header("Retry-After", "5", "Retry-After", "7", "Retry-After", "x", "Retry-After", "6"), want: seconds(7),
+		},
+		"of a 500": {header: header("Retry-After", "5"), want: seconds(5), code: 500},
+		"of a 429": {header: header("Retry-After", "5"), want: seconds(5), code: 429},
 
 		"date": {header: header("Retry-After", "Mon, 24 Nov 2025 15:00:05 GMT"), want: seconds(5)},
 		"date by the server's clock": {
@@ -109,7 +111,9 @@ func TestPushback(t *testing.T) {
 
 // Whatever a server says is no reason to panic or to come back before one has left.
 func FuzzPushback(f *testing.F) {
-	for _, s := range []string{"5", "-1", "1.5", "99999999999999999999", serverDate, `"a";r=0;t=5`, "limit=1, remaining=0, reset=5", "1764000000", "", ";;=,"} {
+	for _, s := range []string{
+		"5", "-1", "1.5", "99999999999999999999", serverDate, `"a";r=0;t=5`, "limit=1, remaining=0, reset=5", "1764000000000", "", ";;=,",
+	} {
 		f.Add(s, serverDate, int64(1764000000))
 	}
 	f.Fuzz(func(t *testing.T, value, date string, now int64) {

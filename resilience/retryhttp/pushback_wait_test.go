@@ -78,7 +78,8 @@ func TestPushbackIsTooLong(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			signals := signaltest.New()
 			policy := retry.MustNew("http", retry.WithMaxPushback(time.Minute), retry.WithTelemetry(signals.Metrics()...))
-			transport := retryhttp.MustNew(policy, retryhttp.WithBase(canned(2, 503, func(time.Time) []string { return []string{"Retry-After", after} })))
+			base := canned(2, 503, func(time.Time) []string { return []string{"Retry-After", after} })
+			transport := retryhttp.MustNew(policy, retryhttp.WithBase(base))
 			began := time.Now()
 			answer, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/", http.NoBody))
 			require.NoError(t, err)

@@ -25,7 +25,8 @@ func shout(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nready\n") //nolint:errcheck // the test reads it
+	head := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+	io.WriteString(conn, head+"ready\n") //nolint:errcheck // the test reads it
 	for lines := bufio.NewScanner(buffered); lines.Scan(); {
 		io.WriteString(conn, strings.ToUpper(lines.Text())+"\n") //nolint:errcheck // the test reads it
 	}
