@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsretry "github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
@@ -107,6 +108,26 @@ func TestRefusalOfTheTransportIsNotRepeated(t *testing.T) {
 	assert.Equal(t, 2, n)
 	assert.Equal(t, resilience.ClassRefused, resilience.Classify(err))
 	assert.Equal(t, ledger{grant: true, deposits: 1, withdrawals: 1, refunds: 1}, b.counts(), "the retry was not sent")
+}
+
+func TestRetriesOfAnotherRetryerAreNotGivenBack(t *testing.T) {
+	t.Parallel()
+	b := &ledger{grant: true}
+	cfg := config("http://sts.test")
+	n := 0
+	cfg.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
+		if n++; n == 1 {
+			return internal.response(r), nil
+		}
+		return nil, resilience.Refused(errors.New("the breaker is open"))
+	})
+	require.NoError(t, newRetryer(t, retryaws.WithBudget(b)).Install(&cfg))
+	_, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), nil, func(o *sts.Options) {
+		o.Retryer = awsretry.NewStandard(func(o *awsretry.StandardOptions) { o.MaxBackoff = time.Nanosecond })
+	})
+	require.Error(t, err)
+	assert.Greater(t, n, 1)
+	assert.Equal(t, ledger{grant: true, deposits: 1}, b.counts(), "no retry was taken from the budget")
 }
 
 // A ledger is a budget that counts what it is told.

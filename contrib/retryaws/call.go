@@ -32,6 +32,7 @@ type call struct {
 	stop     *stop         // why there was no retry, or nil
 	delay    time.Duration // before the retry that was granted
 	reserved bool          // a retry was granted by the budget and not sent yet
+	charged  bool          // the attempt is a retry that was granted by the budget
 	waiting  bool          // a retry was scheduled and not sent yet
 
 	began    time.Time
@@ -55,6 +56,7 @@ func begin(ctx context.Context, r *Retryer) *call {
 func (c *call) beginAttempt(ctx context.Context) context.Context {
 	c.attempts++
 	c.running = true
+	c.charged = c.reserved
 	if c.waiting {
 		c.waiting, c.reserved = false, false
 		c.tel.RetrySent(c.delay)
@@ -84,7 +86,7 @@ func (c *call) endAttempt(err error) error {
 	c.failed = f
 	c.last = telemetry.Failure{Number: c.attempts, Err: err, ErrorType: resilience.ErrorType(f)}
 	c.tel.AttemptFailed(&c.last)
-	if _, asked := resilience.CalleeError(err); !asked && c.attempts > 1 {
+	if _, asked := resilience.CalleeError(err); !asked && c.charged {
 		c.refund() // a policy further in did not send the retry
 	}
 	return f
@@ -244,8 +246,4 @@ func (c *call) settle() {
 	}
 }
 
-func (c *call) refund() {
-	if c.retryer.budget != nil {
-		c.retryer.budget.Refund()
-	}
-}
+func (c *call) refund() { c.retryer.budget.Refund() }

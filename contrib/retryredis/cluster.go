@@ -2,6 +2,7 @@ package retryredis
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -23,7 +24,9 @@ func (h *hook) attemptOf(ctx context.Context) *attempt {
 	return a
 }
 
-// nodeHook is the hook of the nodes of a cluster.
+// nodeHook is the hook of the nodes of a cluster. What is no part of an attempt, as in a Watch,
+// which a cluster hands to a node, is sent as it is without the hook; only a policy around that
+// must know what not to repeat.
 type nodeHook struct{ hook *hook }
 
 var _ redis.Hook = (*nodeHook)(nil)
@@ -34,9 +37,13 @@ func (*nodeHook) DialHook(next redis.DialHook) redis.DialHook { return dial(next
 // ProcessHook implements [redis.Hook].
 func (n *nodeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		a := n.hook.attemptOf(ctx)
-		if a == nil || areSetups([]redis.Cmder{cmd}) {
+		if areSetups([]redis.Cmder{cmd}) {
 			return next(ctx, cmd)
+		}
+		a := n.hook.attemptOf(ctx)
+		if a == nil {
+			err := next(ctx, cmd)
+			return refusalOr(err, n.hook.judge(err, cmd))
 		}
 		if err := a.failure(nil); err != nil {
 			return err
@@ -52,9 +59,13 @@ func (n *nodeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // ProcessPipelineHook implements [redis.Hook].
 func (n *nodeHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		a := n.hook.attemptOf(ctx)
-		if a == nil || areSetups(cmds) {
+		if areSetups(cmds) {
 			return next(ctx, cmds)
+		}
+		a := n.hook.attemptOf(ctx)
+		if a == nil {
+			err := next(ctx, cmds)
+			return refusalOr(err, n.hook.judgePipeline(err, cmds))
 		}
 		if err := a.failure(cmds); err != nil {
 			return err
@@ -65,6 +76,14 @@ func (n *nodeHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 		}
 		return err
 	}
+}
+
+// refusalOr returns failed if it is the refusal to repeat what answer may hide, or answer.
+func refusalOr(answer, failed error) error {
+	if _, refused := errors.AsType[*uncertain](failed); refused {
+		return failed
+	}
+	return answer
 }
 
 // endsAttempt reports whether err is a failure that a cluster client would repeat a command

@@ -1,6 +1,7 @@
 package retryredis_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -106,4 +107,33 @@ func TestClusterPipelines(t *testing.T) {
 	_, err = client.TxPipelined(ctx, func(p redis.Pipeliner) error { p.Incr(ctx, "m"); return nil })
 	require.Error(t, err)
 	assert.Equal(t, "1", direct.Get(ctx, "m").Val(), "executed exactly once")
+}
+
+// A cluster gives a Watch to a node, around the policy. Policies around the Watch must know nevertheless.
+func TestClusterWatchThatMayHaveBeenExecutedIsRefused(t *testing.T) {
+	t.Parallel()
+	client, p, direct := setUpCluster(t, noDelay())
+	ctx := t.Context()
+	increment := func(ctx context.Context) error {
+		return client.Watch(ctx, func(tx *redis.Tx) error {
+			_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { p.Incr(ctx, "n"); return nil })
+			return err
+		}, "n")
+	}
+	p.arm(fault{on: "multi", times: 1, cutAfter: true})
+	err := noDelay(retry.WithUnknown(resilience.ClassRetryable)).Do(ctx, increment)
+	require.ErrorIs(t, err, io.EOF)
+	assert.Equal(t, resilience.ClassRefused, resilience.Classify(err))
+	assert.Equal(t, "1", direct.Get(ctx, "n").Val(), "executed exactly once")
+
+	p.arm(fault{on: "incrby", times: 1, cutAfter: true})
+	err = noDelay(retry.WithUnknown(resilience.ClassRetryable)).Do(ctx, func(ctx context.Context) error {
+		return client.Watch(ctx, func(tx *redis.Tx) error { return tx.IncrBy(ctx, "n", 5).Err() }, "n")
+	})
+	assert.Equal(t, resilience.ClassRefused, resilience.Classify(err))
+	assert.Equal(t, "6", direct.Get(ctx, "n").Val(), "executed exactly once")
+
+	require.NoError(t, increment(ctx))
+	err = client.Watch(ctx, func(tx *redis.Tx) error { return tx.Get(ctx, "none").Err() }, "n")
+	assert.Equal(t, redis.Nil, err, "an answer stays as it is")
 }

@@ -31,6 +31,16 @@ func TestIdempotent(t *testing.T) {
 		{true, []any{"expire", "k", 5}},
 		{false, []any{"expire", "k", 5, "nx"}},
 		{true, []any{"del", "k"}},
+		{true, []any{"getex", "k"}},
+		{true, []any{"getex", "k", "EX", 5}},
+		{true, []any{"getex", "k", "persist"}},
+		{false, []any{"getex", "k", "exat", 5}}, // deletes what is past
+		{false, []any{"ltrim", "l", 1, -1}},     // takes one more each time
+		{false, []any{"persist", "k"}},          // answers whether it was the first
+		{true, []any{"xread", "streams", "s", "0-0"}},
+		{false, []any{"xread", "block", 0, "streams", "s", "$"}}, // skips what came in between
+		{false, []any{"xread", "streams", "s", []byte("$")}},
+		{true, []any{"watch", "k"}},
 		{true, []any{"hset", "h", "f", "v"}},
 		{false, []any{"incr", "k"}},
 		{false, []any{"setnx", "k", "v"}},
@@ -46,10 +56,9 @@ func TestIdempotent(t *testing.T) {
 	}
 }
 
-// writersOnPurpose are the writing commands that Idempotent allows.
+// writersOnPurpose are the writing commands that Idempotent allows with any arguments, or those of the test.
 var writersOnPurpose = []string{
-	"del", "expire", "expireat", "getex", "hdel", "hmset", "hset", "lset", "ltrim", "mset",
-	"persist", "pexpire", "pexpireat", "psetex", "set", "setex", "setrange", "unlink",
+	"del", "expire", "expireat", "hdel", "hmset", "hset", "lset", "mset", "pexpire", "pexpireat", "psetex", "set", "setex", "setrange", "unlink",
 }
 
 func TestIdempotentAgreesWithTheServer(t *testing.T) {

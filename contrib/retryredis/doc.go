@@ -20,8 +20,10 @@
 // Policies further out do not repeat such a command either: its error is a refusal, of which
 // breakers see the failure of the connection.
 //
-// A pipeline is repeated as a whole, if each of its commands may be. A transaction whose
-// EXEC was sent is not, unless WithIdempotent allows EXEC and all of its commands.
+// A pipeline is repeated as a whole, if each of its commands may be, and if none that writes
+// and may have been executed comes after one that reads, which would find what was written.
+// A transaction whose EXEC was sent is not, unless WithIdempotent allows EXEC and all of its
+// commands too.
 //
 // Any other error that Redis answers, redis.Nil and redis.TxFailedErr among them, is returned
 // as it is, may be compared as before, and is no failure to a breaker.
@@ -34,6 +36,8 @@
 //   - A subscription is no command: go-redis goes on to connect again by itself.
 //   - Of a Watch each command is a call of its own. All of them use one connection, and when
 //     that is lost none is sent on another one, where nothing would be watched any more. The
-//     function given to Watch is not repeated.
+//     function given to Watch is not repeated. The Watch of a cluster or a ring goes around
+//     the policy.
+//   - A copy of a client by WithTimeout has no hooks: instrument it by itself.
 //   - Blocking commands that take an element, such as BLPOP, are not [Idempotent].
 package retryredis

@@ -21,8 +21,8 @@ type settings struct {
 //	})
 //
 // A transaction is repeated after its EXEC was sent if f allows "exec" and every command in
-// it. f must be safe for use by several goroutines at once, and must not ask a command for
-// its result.
+// it. In a pipeline, what only f allows counts as a write: see [Idempotent]. f must be safe
+// for use by several goroutines at once, and must not ask a command for its result.
 func WithIdempotent(f func(cmd redis.Cmder) bool) Option {
 	return func(s *settings) error {
 		s.idempotent = f

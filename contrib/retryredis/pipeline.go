@@ -21,7 +21,10 @@ func (h *hook) judgePipeline(err error, cmds []redis.Cmder) error {
 	outcome := outcomes(err, queued)
 	var transient, refused error // the first of each
 	certain := true              // a repetition executes nothing twice that must not be
+	read := false                // a command that reads came before
 	for i, cmd := range queued {
+		again := mayRepeat(cmd) && (!read || reads(cmd)) // else the reading would find what cmd wrote
+		read = read || reads(cmd)
 		switch kindOf(outcome[i]) {
 		case unexecuted:
 			transient = first(transient, outcome[i])
@@ -35,7 +38,7 @@ func (h *hook) judgePipeline(err error, cmds []redis.Cmder) error {
 			}
 		case executed:
 		}
-		certain = certain && mayRepeat(cmd)
+		certain = certain && again
 	}
 	switch {
 	case transient == nil && refused == nil:

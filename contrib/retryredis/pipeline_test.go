@@ -49,6 +49,31 @@ func TestPipelineWithAWriteIsNotRepeated(t *testing.T) {
 	assert.Equal(t, "1", s.direct.Get(ctx, "n").Val(), "executed exactly once")
 }
 
+// A second reading would find what the first writing left: nothing of the list here.
+func TestPipelineThatWritesAfterItReadIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	s := setUp(t, noDelay())
+	ctx := t.Context()
+	require.NoError(t, s.direct.RPush(ctx, "list", "a", "b").Err())
+	drain := func(p redis.Pipeliner) error { p.LRange(ctx, "list", 0, -1); p.Del(ctx, "list"); return nil }
+	s.proxy.arm(fault{on: "lrange", times: 1, cutAfter: true})
+	_, err := s.client.Pipelined(ctx, drain)
+	require.ErrorIs(t, err, io.EOF)
+	assert.Equal(t, resilience.ClassRefused, resilience.Classify(err))
+	assert.Zero(t, s.direct.Exists(ctx, "list").Val(), "executed, and the answer was lost")
+
+	require.NoError(t, s.direct.RPush(ctx, "list", "c").Err())
+	s.proxy.arm(fault{on: "lrange", times: 1, reply: "-LOADING Redis is loading the dataset in memory\r\n"})
+	cmds, err := s.client.Pipelined(ctx, drain)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"c"}, cmds[0].(*redis.StringSliceCmd).Val(), "not executed, so repeated")
+
+	s.proxy.arm(fault{on: "fresh", times: 1, cutAfter: true})
+	cmds, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { p.Set(ctx, "fresh", "v", 0); p.Get(ctx, "fresh"); return nil })
+	require.NoError(t, err)
+	assert.Equal(t, "v", cmds[1].(*redis.StringCmd).Val())
+}
+
 func TestPipelineThatWasNotExecutedIsRepeated(t *testing.T) {
 	t.Parallel()
 	s := setUp(t, noDelay())
@@ -103,6 +128,7 @@ func TestTransaction(t *testing.T) {
 		return retryredis.Idempotent(cmd) || cmd.Name() == "exec"
 	})
 	set := func(p redis.Pipeliner) { p.Set(t.Context(), "k", "v", 0) }
+	swap := func(p redis.Pipeliner) { p.Get(t.Context(), "k"); set(p) }
 	incr := func(p redis.Pipeliner) { p.Incr(t.Context(), "n") }
 	for name, test := range map[string]struct {
 		opts     []retryredis.Option
@@ -113,6 +139,7 @@ func TestTransaction(t *testing.T) {
 	}{
 		"lost":                 {nil, set, fault{on: "multi", times: 9, cutAfter: true}, 1, false},
 		"lost, write":          {[]retryredis.Option{allowed}, incr, fault{on: "multi", times: 9, cutAfter: true}, 1, false},
+		"lost, swap":           {[]retryredis.Option{allowed}, swap, fault{on: "multi", times: 9, cutAfter: true}, 1, false},
 		"lost, but allowed":    {[]retryredis.Option{allowed}, set, fault{on: "multi", times: 2, cutAfter: true}, 2, true},
 		"loading":              {nil, incr, fault{on: "multi", times: 2, reply: "-LOADING Redis is loading\r\n"}, 2, true},
 		"exhausted by loading": {nil, incr, fault{on: "multi", times: 9, reply: "-LOADING Redis is loading\r\n"}, 4, false},

@@ -3,12 +3,14 @@ package retryredis_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/observable-go/toolkit/contrib/retryredis"
+	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/retry"
 )
 
@@ -58,4 +60,33 @@ func TestTransactionThatWasDiscardedIsRepeated(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, int64(1), cmds[1].(*redis.IntCmd).Val())
 	assert.Equal(t, "1", s.direct.Get(ctx, "n").Val())
+}
+
+func TestLostWatchMayBeRepeatedFromOutside(t *testing.T) {
+	t.Parallel()
+	s := setUp(t, noDelay())
+	s.proxy.arm(fault{on: "watch", times: 1, cutAfter: true})
+	err := noDelay(retry.WithUnknown(resilience.ClassRetryable)).Do(t.Context(), func(ctx context.Context) error {
+		return s.client.Watch(ctx, func(tx *redis.Tx) error {
+			_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { p.Incr(ctx, "n"); return nil })
+			return err
+		}, "n")
+	})
+	require.NoError(t, err, "nothing was executed but the WATCH")
+	assert.Equal(t, "1", s.direct.Get(t.Context(), "n").Val())
+}
+
+// go-redis gives a copy of a client by WithTimeout no hooks.
+func TestCopyOfAClientIsInstrumentedByItself(t *testing.T) {
+	t.Parallel()
+	b := &ledger{}
+	policy := noDelay(retry.WithBudget(b))
+	s := setUp(t, policy)
+	patient := s.client.WithTimeout(3 * time.Second)
+	require.NoError(t, retryredis.Instrument(patient, policy))
+	s.proxy.arm(fault{on: "strlen", times: 2, cutAfter: true})
+	require.NoError(t, patient.StrLen(t.Context(), "k").Err())
+	assert.Equal(t, [3]int{1, 2, 0}, b.counts())
+	require.NoError(t, s.client.StrLen(t.Context(), "k").Err())
+	assert.Equal(t, [3]int{2, 2, 0}, b.counts())
 }
