@@ -136,6 +136,30 @@ func TestContextEndsDuringCommit(t *testing.T) {
 	})
 }
 
+// What ended the context is another's failure, as that of a sibling in an errgroup: it says
+// nothing about this COMMIT.
+func TestCauseOfTheContextSaysNothingAboutCommit(t *testing.T) {
+	t.Parallel()
+	direct, proxy := open(t, server.URL()), pgtest.NewProxy(t, server)
+	_, notConnected := runner().Exec(t.Context(), open(t, "postgres://postgres@127.0.0.1:1/postgres"), "SELECT 1")
+	for _, cause := range []error{stateError("40001"), stateError("23505"), notConnected, sql.ErrTxDone} {
+		items := table(t, direct, 0)
+		fn, runs := insert(items)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			<-proxy.Answered
+			cancel(cause)
+		}()
+		proxy.Disturb(pgtest.HoldAnswer, 1)
+		err := runner().Tx(ctx, open(t, proxy.URL()), nil, fn)
+		assertUnknown(t, err)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, cause)
+		assert.Equal(t, 1, *runs)
+		assert.Equal(t, 1, count(t, direct, items))
+	}
+}
+
 // Then COMMIT is not sent, so it is known that nothing happened.
 func TestContextEndsBeforeCommit(t *testing.T) {
 	t.Parallel()

@@ -41,7 +41,8 @@
 // that are used under it (resilience.NoRetry): a statement cannot be repeated by itself in
 // a transaction that has failed. The function leaves COMMIT and ROLLBACK to Tx, also a
 // deferred one. If it ends the transaction by itself the call is not repeated and returns an
-// error that says so.
+// error that says so. A COMMIT that it sends as the text of a statement is noticed
+// with pgx only: elsewhere the call may be repeated after it.
 //
 // # Statements outside of a transaction
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/assert"
@@ -38,6 +39,21 @@ func TestExec(t *testing.T) {
 	_, err = runner().Exec(t.Context(), db, "SELECT 1/0")
 	assert.Equal(t, resilience.ClassPermanent, resilience.Classify(err))
 	assert.Equal(t, "22012", resilience.ErrorType(err))
+}
+
+// A statement whose context ends while it waits for a connection was not sent.
+func TestExecWaitsForAConnection(t *testing.T) {
+	t.Parallel()
+	db := open(t, server.URL())
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err = retrysql.MustNew(nil).Exec(ctx, db, "SELECT 1")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Equal(t, resilience.ClassRetryable, resilience.Classify(err))
+	require.NoError(t, conn.Close())
 }
 
 func TestExecIsRetriedAfterARollback(t *testing.T) {

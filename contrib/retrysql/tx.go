@@ -10,7 +10,8 @@ import (
 )
 
 // A DB is what a [Runner] needs of a [*sql.DB]. A [*sql.Conn] serves too, but has no other
-// connection to repeat anything on once its own is lost.
+// connection to repeat anything on once its own is lost. A type around a *sql.DB must hand on
+// its method Conn too: without it the pool repeats statements of [Runner.Exec] by itself.
 type DB interface {
 	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -105,12 +106,13 @@ func begin(ctx context.Context, db DB, opts *sql.TxOptions) (*transaction, error
 	return nil, err
 }
 
-// Commit commits, or gives up when ctx ends.
+// Commit commits, or gives up when ctx ends. Then it says itself that the outcome is unknown:
+// the cause of that end may be an error of another transaction, with a code of its own.
 func (t *transaction) Commit(ctx context.Context) error {
 	defer context.AfterFunc(ctx, t.end)()
 	err := t.tx.Commit()
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return ctxerr.Ended(ctx, "retrysql", "while COMMIT was under way")
+		return &CommitUnknownError{Err: ctxerr.Ended(ctx, "retrysql", "while COMMIT was under way")}
 	}
 	if err == nil {
 		t.end()

@@ -37,7 +37,9 @@ func (s *settings) failed(err error) error {
 
 // commitFailed returns the error of a COMMIT that failed with err.
 func (s *settings) commitFailed(err error) error {
+	_, unknown := errors.AsType[*CommitUnknownError](err)
 	switch {
+	case unknown:
 	case errors.Is(err, sql.ErrTxDone):
 		return endedByFunction(err, nil)
 	case answeredByRollback(err):
@@ -51,15 +53,19 @@ func (s *settings) commitFailed(err error) error {
 
 // effectFailed returns the error of a COMMIT or of a statement outside of a transaction.
 func (s *settings) effectFailed(err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case provesNoEffect(err, s.stateOf(err)):
-		return s.failed(err)
-	case s.idempotent:
-		return resilience.Retryable(&CommitUnknownError{Err: err})
 	}
-	return resilience.Permanent(&CommitUnknownError{Err: err})
+	if _, unknown := errors.AsType[*CommitUnknownError](err); !unknown {
+		if provesNoEffect(err, s.stateOf(err)) {
+			return s.failed(err)
+		}
+		err = &CommitUnknownError{Err: err}
+	}
+	if s.idempotent {
+		return resilience.Retryable(err)
+	}
+	return resilience.Permanent(err)
 }
 
 // answeredByRollback reports whether the server took a COMMIT for a ROLLBACK, as a statement

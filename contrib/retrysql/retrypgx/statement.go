@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/observable-go/toolkit/contrib/retrysql"
 )
@@ -23,16 +24,29 @@ type Querier interface {
 // Exec runs a statement outside of a transaction. As [retrysql.Runner.Exec] it is repeated
 // only if it is known to have had no effect, or if r was made with [retrysql.WithIdempotent].
 func Exec(ctx context.Context, r *retrysql.Runner, db Execer, sql string, args ...any) (pgconn.CommandTag, error) {
-	if db == nil {
+	if isMissing(db) {
 		return pgconn.CommandTag{}, errNoDatabase
 	}
 	return retrysql.Statement(ctx, r, func(ctx context.Context) (pgconn.CommandTag, error) {
-		tag, err := db.Exec(ctx, sql, args...)
-		if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-			return tag, noEffectError{err} // there was no connection
-		}
-		return tag, err
+		return execOnce(ctx, db, sql, args)
 	})
+}
+
+// execOnce runs a statement once, and says so if there was no connection for it.
+func execOnce(ctx context.Context, db Execer, sql string, args []any) (pgconn.CommandTag, error) {
+	if pool, ok := db.(*pgxpool.Pool); ok {
+		conn, err := pool.Acquire(ctx)
+		if err != nil {
+			return pgconn.CommandTag{}, noEffectError{err}
+		}
+		defer conn.Release()
+		return conn.Exec(ctx, sql, args...)
+	}
+	tag, err := db.Exec(ctx, sql, args...)
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return tag, noEffectError{err}
+	}
+	return tag, err
 }
 
 // Collect reads all rows of a query, each with scan, such as pgx.RowToStructByName. It is for
@@ -41,7 +55,7 @@ func Collect[T any](
 	ctx context.Context, r *retrysql.Runner, db Querier, scan pgx.RowToFunc[T], sql string, args ...any,
 ) ([]T, error) {
 	switch {
-	case db == nil:
+	case isMissing(db):
 		return nil, errNoDatabase
 	case scan == nil:
 		return nil, errNoFunction

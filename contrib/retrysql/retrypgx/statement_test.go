@@ -50,6 +50,30 @@ func TestExec(t *testing.T) {
 	assert.Equal(t, "connection_refused", resilience.ErrorType(err))
 }
 
+// A statement whose context ends while it waits for a connection was not sent.
+func TestExecWaitsForAConnection(t *testing.T) {
+	t.Parallel()
+	pool := open(t, server.URL()+"&pool_max_conns=1")
+	items := table(t, pool)
+	conn, err := pool.Acquire(t.Context())
+	require.NoError(t, err)
+	attempts := 0
+	twice := resilience.PolicyFunc(func(ctx context.Context, op resilience.Operation) error {
+		attempt, end := context.WithTimeout(ctx, time.Millisecond)
+		defer end()
+		err := op(attempt)
+		attempts++
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, resilience.ClassRetryable, resilience.Classify(err))
+		conn.Release()
+		return op(ctx)
+	})
+	_, err = retrypgx.Exec(t.Context(), retrysql.MustNew(twice), pool, "INSERT INTO "+items+" VALUES (1)")
+	require.NoError(t, err)
+	assert.Equal(t, 1, attempts)
+	assert.Equal(t, 1, count(t, pool, items))
+}
+
 func TestCollect(t *testing.T) {
 	t.Parallel()
 	proxy := pgtest.NewProxy(t, server)

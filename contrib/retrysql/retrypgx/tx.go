@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/observable-go/toolkit/contrib/retrysql"
 	"github.com/observable-go/toolkit/resilience"
@@ -18,6 +19,19 @@ type Beginner interface {
 	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
 }
 
+// isMissing reports whether there is no database.
+func isMissing(db any) bool {
+	switch db := db.(type) {
+	case nil:
+		return true
+	case *pgxpool.Pool:
+		return db == nil
+	case *pgx.Conn:
+		return db == nil
+	}
+	return false
+}
+
 // Tx runs fn in a transaction: it begins one, calls fn and commits. If fn returns an error,
 // panics or leaves its goroutine the transaction is rolled back. It does for pgx what
 // [retrysql.Runner.Tx] does for database/sql, with one exception: the transaction of a context
@@ -26,7 +40,7 @@ func Tx(
 	ctx context.Context, r *retrysql.Runner, db Beginner, options pgx.TxOptions, fn func(ctx context.Context, tx pgx.Tx) error,
 ) error {
 	switch {
-	case db == nil:
+	case isMissing(db):
 		return errNoDatabase
 	case fn == nil:
 		return errNoFunction
@@ -57,9 +71,19 @@ func TxValue[T any](
 // A transaction is one of pgx for package retrysql.
 type transaction struct{ tx pgx.Tx }
 
+// isOver reports whether the function has sent COMMIT or ROLLBACK as a statement, which pgx
+// does not notice. The server says so with each answer.
+func (t transaction) isOver() bool {
+	conn := t.tx.Conn()
+	return conn != nil && !conn.IsClosed() && conn.PgConn().TxStatus() == 'I'
+}
+
 // Commit says so if nothing could be sent. The word of pgx for that, SafeToRetry, does not tell
 // it from a connection that broke after COMMIT was sent.
 func (t transaction) Commit(ctx context.Context) error {
+	if t.isOver() {
+		return translated(pgx.ErrTxClosed)
+	}
 	closed, busy := false, false
 	if conn := t.tx.Conn(); conn != nil {
 		closed, busy = conn.IsClosed(), conn.PgConn().IsBusy()
@@ -74,7 +98,14 @@ func (t transaction) Commit(ctx context.Context) error {
 	return err
 }
 
-func (t transaction) Rollback(ctx context.Context) error { return translated(t.tx.Rollback(ctx)) }
+func (t transaction) Rollback(ctx context.Context) error {
+	over := t.isOver()
+	err := t.tx.Rollback(ctx) // frees the connection in any case
+	if err == nil && over {
+		err = pgx.ErrTxClosed
+	}
+	return translated(err)
+}
 
 // translated says in the words of database/sql that a transaction was over.
 func translated(err error) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -79,6 +80,9 @@ func TestFunctionEndsTheTransaction(t *testing.T) {
 		{"rollback", pgx.Tx.Rollback, nil, 0},
 		{"commit and fail", pgx.Tx.Commit, errBusy, 1},
 		{"rollback and fail", pgx.Tx.Rollback, errBusy, 0},
+		{"COMMIT", send("COMMIT"), nil, 1},
+		{"ROLLBACK", send("ROLLBACK"), nil, 0},
+		{"COMMIT and fail", send("COMMIT"), errBusy, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -98,6 +102,14 @@ func TestFunctionEndsTheTransaction(t *testing.T) {
 			assert.Equal(t, 1, *runs)
 			assert.Equal(t, tt.rows, count(t, pool, items))
 		})
+	}
+}
+
+// send returns a function that ends a transaction by a statement, which pgx does not notice.
+func send(statement string) func(pgx.Tx, context.Context) error {
+	return func(tx pgx.Tx, ctx context.Context) error {
+		_, err := tx.Exec(ctx, statement)
+		return err
 	}
 }
 
@@ -276,7 +288,11 @@ func TestInvalid(t *testing.T) {
 	_, execErr := retrypgx.Exec(t.Context(), nil, nil, "")
 	_, collectErr := retrypgx.Collect(t.Context(), nil, nil, pgx.RowTo[int], "")
 	txErr := retrypgx.Tx(t.Context(), nil, nil, pgx.TxOptions{}, func(context.Context, pgx.Tx) error { return nil })
-	for _, err := range []error{execErr, collectErr, txErr} {
+	noPool := (*pgxpool.Pool)(nil)
+	_, noPoolErr := retrypgx.Exec(t.Context(), nil, noPool, "")
+	_, noConnErr := retrypgx.Collect(t.Context(), nil, (*pgx.Conn)(nil), pgx.RowTo[int], "")
+	noTxErr := retrypgx.Tx(t.Context(), nil, noPool, pgx.TxOptions{}, func(context.Context, pgx.Tx) error { return nil })
+	for _, err := range []error{execErr, collectErr, txErr, noPoolErr, noConnErr, noTxErr} {
 		require.EqualError(t, err, "retrypgx: the database is nil")
 	}
 	_, valueErr := retrypgx.TxValue[int](t.Context(), nil, pool, pgx.TxOptions{}, nil)

@@ -41,8 +41,8 @@ func Main(m *testing.M, server **Server) {
 
 func run(m *testing.M, server **Server) (status int) {
 	flag.Parse()
-	if flag.Lookup("test.fuzz").Value.String() != "" {
-		return m.Run() // each worker would start one, and what is fuzzed needs none
+	if isSet("test.fuzzworker", "true") || isSet("test.run", "^$") {
+		return m.Run() // each of the workers would start a server, and what is fuzzed needs none
 	}
 	s, err := start()
 	if err != nil {
@@ -56,6 +56,12 @@ func run(m *testing.M, server **Server) (status int) {
 	defer s.close()
 	*server = s
 	return m.Run()
+}
+
+// isSet reports whether a flag of go test has a value.
+func isSet(name, value string) bool {
+	f := flag.Lookup(name)
+	return f != nil && f.Value.String() == value
 }
 
 // start starts a server in a folder of its own.
