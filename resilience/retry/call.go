@@ -278,7 +278,7 @@ func (c *call) giveUp(stop *stop) bool {
 // noRetryReason tells whose retries the context leaves it to.
 func noRetryReason(ctx context.Context) string {
 	if outer := resilience.AttemptFrom(ctx); outer != nil && outer.Remote {
-		return "remote_retries"
+		return telemetry.ReasonRemoteRetries
 	}
 	return "no_retry"
 }

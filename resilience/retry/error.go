@@ -174,6 +174,9 @@ func (e *attemptTimeoutError) Error() string { return fmt.Sprintf("attempt timeo
 func (*attemptTimeoutError) Timeout() bool   { return true }
 func (*attemptTimeoutError) Unwrap() error   { return context.DeadlineExceeded }
 
+// ErrorType is for instrumentation further in, which sees the cause as an error.
+func (*attemptTimeoutError) ErrorType() string { return "timeout" }
+
 // A stop is a reason with its names in telemetry.
 type stop struct {
 	err     error

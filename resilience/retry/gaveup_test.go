@@ -3,11 +3,13 @@ package retry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/backoff"
 	"github.com/observable-go/toolkit/resilience/retry"
@@ -53,3 +55,26 @@ type brokeBudget struct{}
 func (brokeBudget) Deposit()       {}
 func (brokeBudget) Withdraw() bool { return false }
 func (brokeBudget) Refund()        {}
+
+// Where the layer above repeats, the policy leaves it to that and is quiet about it.
+func TestRetriesOfTheLayerAbove(t *testing.T) {
+	t.Parallel()
+	ctx := resilience.NoRetry(resilience.WithAttempt(t.Context(), resilience.Attempt{Number: 2, Remote: true}))
+	signals := signaltest.New()
+	policy := retry.MustNew("layer", retry.WithTelemetry(signals.Options()...))
+	attempts := 0
+	events := signals.Span(ctx, func(ctx context.Context) {
+		err := policy.Do(ctx, func(context.Context) error {
+			attempts++
+			return syscall.ECONNREFUSED
+		})
+		assert.Equal(t, syscall.ECONNREFUSED, err)
+	})
+	assert.Equal(t, 1, attempts)
+	last := events[len(events)-1]
+	assert.Equal(t, "resilience.retry.stopped", last.Name)
+	assert.Contains(t, fmt.Sprint(last.Attributes), "remote_retries")
+	for _, line := range signals.Lines() {
+		assert.Contains(t, line, "DEBUG")
+	}
+}

@@ -188,8 +188,8 @@ func (c *RetryCall) level(e *RetryEnd) slog.Level {
 			return slog.LevelInfo // often a surprise, often an ordinary answer
 		}
 	case OutcomeRefused:
-		if !retried && e.Reason == "" {
-			return slog.LevelDebug // an open breaker refuses every call
+		if !retried && (e.Reason == "" || e.Reason == ReasonRemoteRetries) {
+			return slog.LevelDebug // an open breaker refuses every call, and the layer above tells of its retries
 		}
 	case OutcomeNotRetryable, OutcomeCanceled, OutcomeNotStarted:
 		if !retried {

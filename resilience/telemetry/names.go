@@ -120,6 +120,10 @@ const (
 	MaxMessage = 256
 )
 
+// ReasonRemoteRetries is the reason of a call that left its retries to the layer above, which
+// repeats the request that is being served.
+const ReasonRemoteRetries = "remote_retries"
+
 // An Outcome says how a call of a retry policy ended.
 type Outcome uint8
 

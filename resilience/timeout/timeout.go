@@ -197,6 +197,9 @@ func (e *expired) Error() string { return fmt.Sprintf("timeout %s of %v", e.name
 func (*expired) Timeout() bool   { return true }
 func (*expired) Unwrap() error   { return context.DeadlineExceeded }
 
+// ErrorType is for instrumentation further in, which sees the cause as an error.
+func (*expired) ErrorType() string { return "timeout" }
+
 var (
 	errNoOperation = resilience.Permanent(errors.New("timeout: the operation is nil"))
 	errNoContext   = resilience.Permanent(errors.New("timeout: the context is nil"))
