@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -34,6 +35,8 @@ func Retain(ctx context.Context) (context.Context, context.CancelFunc) {
 	base, cancel := context.WithCancelCause(outermost.caller)
 	obey := func(ctx context.Context, s *scope) func() bool {
 		end := func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			if !s.ended.Load() {
 				cancel(context.Cause(ctx))
 			}
@@ -62,7 +65,11 @@ func Retain(ctx context.Context) (context.Context, context.CancelFunc) {
 // derives a context for the operation and cancels it afterwards needs it.
 func Scope(caller, attempt context.Context) (ctx context.Context, end func()) {
 	s := &scope{caller: caller, ctx: attempt, outer: scopeOf(caller)}
-	return scopedContext{attempt, s}, func() { s.ended.Store(true) }
+	return scopedContext{attempt, s}, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ended.Store(true)
+	}
 }
 
 // scope is one run of an operation whose context ends with that run.
@@ -71,6 +78,7 @@ type scope struct {
 	ctx    context.Context
 	outer  *scope // the run that this one is part of, or nil
 	ended  atomic.Bool
+	mu     sync.Mutex
 }
 
 // scopeOf returns the run that ctx is part of, or nil: also if the run is over, or if
