@@ -53,7 +53,7 @@ func (c *Client) classified(f *failure) error {
 	switch code := f.status.Code(); {
 	case c.codes[code], code == codes.ResourceExhausted && f.after > 0, code == codes.DeadlineExceeded && f.ended != nil:
 		return &retryable{f}
-	case permanentCodes[code]:
+	case permanentCodes[code], f.tooLarge():
 		return &permanent{f}
 	}
 	return f
@@ -108,10 +108,15 @@ func (f *failure) ErrorType() string {
 	return code.Code(c).String()
 }
 
-// Throttled reports whether the server asked for fewer calls. A message that is too large has
-// the same code.
+// Throttled reports whether the server asked for fewer calls.
 func (f *failure) Throttled() bool {
-	return f.after > 0 || f.status.Code() == codes.ResourceExhausted && !strings.Contains(f.status.Message(), "larger than max")
+	return f.after > 0 || f.status.Code() == codes.ResourceExhausted && !f.tooLarge()
+}
+
+// tooLarge reports whether a message had more bytes than either side allows, which has the code
+// of a server that is asked too often.
+func (f *failure) tooLarge() bool {
+	return f.status.Code() == codes.ResourceExhausted && strings.Contains(f.status.Message(), "larger than max")
 }
 
 // retryable is a failure that is to be repeated.

@@ -3,16 +3,19 @@ package retrygrpc_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
 
+	"github.com/observable-go/toolkit/contrib/retrygrpc"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/breaker"
 	"github.com/observable-go/toolkit/resilience/retry"
@@ -129,4 +132,38 @@ func TestPoliciesThatDoOddThings(t *testing.T) {
 	refuses := resilience.PolicyFunc(func(context.Context, resilience.Operation) error { return resilience.Refused(errors.New("full")) })
 	_, err = under(t, s, refuses).UnaryCall(t.Context(), &testpb.SimpleRequest{})
 	assert.Equal(t, codes.ResourceExhausted, status.Code(err))
+}
+
+// several is an error that cannot be compared, as some validators have it.
+type several []string
+
+func (s several) Error() string { return strings.Join(s, ", ") }
+
+// The error of another interceptor may be of any type.
+func TestErrorThatCannotBeCompared(t *testing.T) {
+	t.Parallel()
+	for name, p := range map[string]resilience.Policy{"no policy": nil, "a policy": fast(1)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stub, _ := dial(t, serve(t, &service{}), append(retrygrpc.DialOptions(p),
+				grpc.WithChainUnaryInterceptor(
+					func(context.Context, string, any, any, *grpc.ClientConn, grpc.UnaryInvoker, ...grpc.CallOption) error {
+						return several{"no name", "no age"}
+					}),
+				grpc.WithChainStreamInterceptor(
+					func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, grpc.Streamer, ...grpc.CallOption) (grpc.ClientStream, error) {
+						return nil, several{"no name"}
+					}))...)
+			_, err := stub.UnaryCall(t.Context(), &testpb.SimpleRequest{})
+			assert.Equal(t, several{"no name", "no age"}, errorOf[several](err))
+			_, err = stub.FullDuplexCall(t.Context())
+			assert.Equal(t, several{"no name"}, errorOf[several](err))
+		})
+	}
+}
+
+// errorOf returns the error of a type in the tree of err.
+func errorOf[E error](err error) E {
+	found, _ := errors.AsType[E](err)
+	return found
 }

@@ -170,5 +170,6 @@ func TestTooLargeIsNotThrottled(t *testing.T) {
 		_, err := stub.UnaryCall(t.Context(), &testpb.SimpleRequest{ResponseSize: 1000, Payload: body("hello")}, opt)
 		assert.Equal(t, codes.ResourceExhausted, status.Code(err))
 		assert.False(t, resilience.Throttled(err))
+		assert.Equal(t, resilience.ClassPermanent, resilience.Classify(err), "no breaker opens because of it")
 	}
 }

@@ -64,8 +64,8 @@ type stream struct {
 	over      bool  // the policy's call has returned
 	err       error // of the call, once it is over
 	panicked  any   // in the policy's goroutine
-	told      error // the last failure as the policy was told of it, and
-	failure   error // as it is
+	failure   error // the last one
+	told      error // the failure as the policy was told of it, if that is another error
 	finished  bool  // the caller's options were told
 }
 

@@ -2,6 +2,7 @@ package retrygrpc
 
 import (
 	"context"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,11 +20,19 @@ type streamAttempt struct {
 	cancel context.CancelFunc
 	answer answer
 
-	receiving bool  // the caller waits for a message
-	replaying bool  // what the attempt before had sent is not all sent yet
-	err       error // why it failed before it had begun
-	finished  bool  // package grpc is done with it, and its answer is complete
-	endErr    error // with which
+	receive   sync.Mutex // held while a message is received
+	receiving bool       // the caller waits for a message
+	replaying bool       // what the attempt before had sent is not all sent yet
+	err       error      // why it failed before it had begun
+	finished  bool       // package grpc is done with it, and its answer is complete
+	endErr    error      // with which
+}
+
+// RecvMsg receives for one goroutine at a time, as a Header that finds none receives too.
+func (a *streamAttempt) RecvMsg(m any) error {
+	a.receive.Lock()
+	defer a.receive.Unlock()
+	return a.ClientStream.RecvMsg(m)
 }
 
 // attempt opens the stream, and waits until it has begun or failed. It is the operation of the
@@ -130,10 +139,11 @@ func (s *stream) judge(ctx context.Context, a *streamAttempt, err error) error {
 	failure := s.client.failed(ctx, err, s.answerOf(a))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failure, s.told = failure, failure
-	if !s.repeatable || s.sent.lost {
-		s.told = final(failure)
+	s.failure, s.told = failure, nil
+	if s.repeatable && !s.sent.lost {
+		return failure
 	}
+	s.told = final(failure)
 	return s.told
 }
 

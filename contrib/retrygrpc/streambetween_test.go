@@ -3,6 +3,7 @@ package retrygrpc_test
 import (
 	"context"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,43 @@ func TestFinishedBeforeItIsReceived(t *testing.T) {
 			}
 		})
 	}
+}
+
+// alone is a stream that takes its time to receive, and minds being asked twice at once.
+type alone struct {
+	slow
+
+	t    *testing.T
+	busy sync.Mutex
+}
+
+func (a *alone) RecvMsg(m any) error {
+	if !assert.True(a.t, a.busy.TryLock(), "one goroutine receives at a time") {
+		return io.ErrUnexpectedEOF
+	}
+	defer a.busy.Unlock()
+	return a.slow.RecvMsg(m)
+}
+
+// Package grpc lets one goroutine ask for headers while another one receives.
+func TestHeaderWhileReceiving(t *testing.T) {
+	t.Parallel()
+	stub, _ := dial(t, serve(t, &service{download: list(2, "a")}), append(retrygrpc.DialOptions(fast(2)), grpc.WithChainStreamInterceptor(
+		func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+			stream, err := streamer(ctx, desc, cc, method, opts...)
+			return &alone{slow: slow{stream}, t: t}, err
+		}))...)
+	stream, err := stub.StreamingOutputCall(t.Context(), question("?"))
+	require.NoError(t, err)
+	asked := make(chan metadata.MD)
+	go func() {
+		md, _ := stream.Header()
+		asked <- md
+	}()
+	got, err := drain(stream.Recv)
+	assert.Equal(t, []string{"a?"}, got)
+	assert.Equal(t, io.EOF, err)
+	assert.NotNil(t, <-asked)
 }
 
 // What other interceptors make of an error counts.

@@ -42,7 +42,7 @@ type unaryCall struct {
 
 	answer  *answer // of the last attempt
 	failure error   // of the last attempt
-	told    error   // the failure as the policy was told of it
+	told    error   // the failure as the policy was told of it, if that is another error
 }
 
 // attempt sends the request once. It is the operation of the policy.
@@ -53,10 +53,11 @@ func (u *unaryCall) attempt(ctx context.Context) error {
 	u.answer = new(answer)
 	err := u.send(u.client.outgoing(ctx), u.reply, u.answer)
 	u.failure = u.client.failed(ctx, err, u.answer)
-	u.told = u.failure
-	if u.failure != nil && !u.repeatable {
-		u.told = final(u.failure)
+	u.told = nil
+	if u.failure == nil || u.repeatable {
+		return u.failure
 	}
+	u.told = final(u.failure)
 	return u.told
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/observable-go/toolkit/internal/configtext"
 	"github.com/observable-go/toolkit/resilience/retry"
@@ -95,6 +96,14 @@ func (c Config) Validate() error {
 		return notAllowed("api_key", secret.Mask, "the key itself: this is what stands in its place where a Config was written")
 	case c.ContentKey == c.MetadataKey:
 		return notAllowed("metadata_payload_key", strconv.Quote(c.MetadataKey), "another key than content_payload_key")
+	}
+	for _, name := range [][2]string{
+		{"collection_name", c.CollectionName}, {"vector_name", c.VectorName},
+		{"content_payload_key", c.ContentKey}, {"metadata_payload_key", c.MetadataKey},
+	} {
+		if !utf8.ValidString(name[1]) {
+			return notAllowed(name[0], strconv.Quote(name[1]), "UTF-8, as protobuf demands of strings")
+		}
 	}
 	return nil
 }

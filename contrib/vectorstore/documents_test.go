@@ -144,15 +144,17 @@ func TestDocumentsThatCannotBeStored(t *testing.T) {
 		return vectorstore.Document{Metadata: map[string]any{"a": []any{v}}}
 	}
 	for want, doc := range map[string]vectorstore.Document{
-		`document 1: id: "x" is not allowed: want a UUID or a whole number of 0 to 18446744073709551615`: {ID: "x"},
-		`document 1: content: "\xff" is not UTF-8`:                                                       {Content: "\xff"},
-		`document 1: metadata: "a": [0]: 18446744073709551615 is more than 9223372036854775807`:          with(uint64(math.MaxUint64)),
-		`document 1: metadata: "a": [0]: NaN is no finite number`:                                        with(math.NaN()),
-		`document 1: metadata: "a": [0]: "\xff" is not UTF-8`:                                            with("\xff"),
-		`document 1: metadata: "a": [0]: the key "\xff" is not UTF-8`:                                    with(map[string]any{"\xff": 1}),
-		`document 1: metadata: "a": [0]: a chan int cannot be stored`:                                    with(make(chan int)),
-		`document 1: metadata: "a": [0]: a map[int]int cannot be stored: its keys are no strings`:        with(map[int]int{1: 1}),
-		`document 1: metadata: "a": [0]: "1e999" is no number`:                                           with(json.Number("1e999")),
+		`document 1: id: "x" is not allowed: want a UUID or a whole number of 0 to 18446744073709551615`:             {ID: "x"},
+		`document 1: content: "\xff" is not UTF-8`:                                                                   {Content: "\xff"},
+		`document 1: metadata: "a": [0]: 18446744073709551615 is more than 9223372036854775807`:                      with(uint64(math.MaxUint64)),
+		`document 1: metadata: "a": [0]: NaN is no finite number`:                                                    with(math.NaN()),
+		`document 1: metadata: "a": [0]: "\xff" is not UTF-8`:                                                        with("\xff"),
+		`document 1: metadata: "a": [0]: the key "\xff" is not UTF-8`:                                                with(map[string]any{"\xff": 1}),
+		`document 1: metadata: "a": [0]: a chan int cannot be stored`:                                                with(make(chan int)),
+		`document 1: metadata: "a": [0]: a map[int]int cannot be stored: its keys are no strings`:                    with(map[int]int{1: 1}),
+		`document 1: metadata: "a": [0]: 9223372036854775809 is not in -9223372036854775808 to 9223372036854775807`:  with(json.Number("9223372036854775809")),
+		`document 1: metadata: "a": [0]: -9223372036854775809 is not in -9223372036854775808 to 9223372036854775807`: with(json.Number("-9223372036854775809")),
+		`document 1: metadata: "a": [0]: "1e999" is no number`:                                                       with(json.Number("1e999")),
 	} {
 		_, err := c.AddDocuments(t.Context(), fruits[0], doc)
 		assert.EqualError(t, err, "vectorstore: "+want)

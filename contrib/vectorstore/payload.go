@@ -4,9 +4,11 @@ import (
 	"encoding"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/qdrant/go-client/qdrant"
@@ -115,8 +117,12 @@ func floatValue(x float64) (*qdrant.Value, error) {
 }
 
 func numberValue(n json.Number) (*qdrant.Value, error) {
-	if i, err := n.Int64(); err == nil {
+	i, err := n.Int64()
+	switch {
+	case err == nil:
 		return qdrant.NewValueInt(i), nil
+	case errors.Is(err, strconv.ErrRange):
+		return nil, fmt.Errorf("%.64s is not in %d to %d", n, int64(math.MinInt64), int64(math.MaxInt64))
 	}
 	x, err := n.Float64()
 	if err != nil {
