@@ -85,7 +85,7 @@ func (e *unrepeatable) Unwrap() error      { return e.failure }
 func (e *unrepeatable) LastFailure() error { return e.failure }
 func (e *unrepeatable) ErrorType() string  { return resilience.ErrorType(e.failure) }
 
-// A refusal is a failure of which the server says that it has made its retries.
+// A refusal is a failure after retries that were made in vain, by the server or by a policy further in.
 type refusal struct{ failure error }
 
 func (e *refusal) Error() string      { return e.failure.Error() + " (not to be retried)" }
@@ -158,7 +158,8 @@ var permanentTexts = []string{
 	"net/http: invalid header",
 	"net/http: invalid trailer",
 	"net/http: invalid method",
-	"http: ContentLength=", // with a body of another length
+	"http: ContentLength=",         // with a body of another length
+	"http: Request.ContentLength=", // with none
 	"http2: request body larger than specified content length",
 }
 

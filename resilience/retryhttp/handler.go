@@ -100,7 +100,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w = answer.as(w)
 	if h.guard == nil {
-		h.next.ServeHTTP(w, r.WithContext(ctx))
+		h.serve(ctx, w, r)
 		return
 	}
 	served := false
@@ -109,12 +109,20 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return errServedTwice
 		}
 		served = true
-		h.next.ServeHTTP(w, r.WithContext(ctx))
+		h.serve(ctx, w, r)
 		return answer.failure(ctx)
 	})
 	if !served || err != nil && answer.status == 0 {
 		refuse(w, err)
 	}
+}
+
+// serve calls next with a request whose context is ctx. What next finds out about the request is for
+// those outside too: package net/http removes the files of a form, and traces are named by the pattern.
+func (h *handler) serve(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	inner := r.WithContext(ctx)
+	defer func() { r.Pattern, r.MultipartForm = inner.Pattern, inner.MultipartForm }()
+	h.next.ServeHTTP(w, inner)
 }
 
 var errServedTwice = resilience.Permanent(errors.New("retryhttp: a guard must not call an operation twice"))

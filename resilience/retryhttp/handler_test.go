@@ -200,6 +200,31 @@ func TestPanicsGoOnUp(t *testing.T) {
 	}
 }
 
+// What a handler finds out about its request is there for those outside: traces are named by the
+// pattern, and a server removes the files of a form.
+func TestRequestIsSeenOutside(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]retryhttp.HandlerOption{
+		"alone":   nil,
+		"guarded": {retryhttp.WithGuard(bulkheadOf(t))},
+	} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /things/{id}", func(_ http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, "5", r.PathValue("id"), name)
+			assert.NoError(t, r.ParseMultipartForm(1), name)
+			panic("oops")
+		})
+		form := "--x\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\nhello\r\n--x--\r\n"
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/things/5", strings.NewReader(form))
+		request.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		h := handle(t, mux.ServeHTTP, opts...)
+		assert.Panics(t, func() { h.ServeHTTP(httptest.NewRecorder(), request) }, name)
+		assert.Equal(t, "POST /things/{id}", request.Pattern, name)
+		require.NotNil(t, request.MultipartForm, name)
+		assert.NoError(t, request.MultipartForm.RemoveAll())
+	}
+}
+
 func TestAbortEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	aborts := handle(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -151,6 +151,9 @@ func (b *heldBody) Close() error {
 // short time, so that the connection can be used again: that may take a quarter of the time of
 // ctx, as the rest is for the attempt that comes.
 func discard(ctx context.Context, body io.Closer) {
+	if body == nil {
+		return
+	}
 	if held, ok := body.(*heldBody); ok {
 		limit := discardTime
 		if deadline, ok := ctx.Deadline(); ok {

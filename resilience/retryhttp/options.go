@@ -101,7 +101,8 @@ func WithoutSignals() Option {
 }
 
 // WithIgnoreShouldRetry repeats a request also if the answer has the header X-Should-Retry:
-// false: the service below has made its retries. They multiply then.
+// false, as the service below has made its retries, or if a policy further in, such as that of
+// another Transport, has made them. They multiply then.
 func WithIgnoreShouldRetry() Option {
 	return func(s *settings) error {
 		s.ignoreShouldRetry = true

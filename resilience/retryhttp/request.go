@@ -34,7 +34,9 @@ func (c *call) outgoing(ctx context.Context, body io.ReadCloser) *http.Request {
 		ctx = telemetry.WithPreviousAttempts(ctx, previous)
 	}
 	r := c.request.WithContext(ctx)
-	r.Body = body
+	if c.body.source != nil {
+		r.Body = body
+	}
 	if previous > 0 {
 		r.Header = r.Header.Clone()
 		if r.Header == nil {

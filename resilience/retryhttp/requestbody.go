@@ -42,15 +42,17 @@ type requestBody struct {
 	closing  bool // source is to be closed when its Read returns
 }
 
+// noBody is that of the requests without one. It has no state.
+var noBody = new(requestBody)
+
 func newRequestBody(r *http.Request, limit int64) *requestBody {
+	if r.Body == nil || r.Body == http.NoBody {
+		return noBody
+	}
 	if r.ContentLength > limit {
 		limit = 0 // it would be kept in vain
 	}
 	b := &requestBody{source: r.Body, getBody: r.GetBody, limit: limit}
-	if b.source == nil || b.source == http.NoBody {
-		b.source = nil
-		return b
-	}
 	if seeker, ok := b.source.(io.Seeker); ok && b.getBody == nil {
 		if start, err := seeker.Seek(0, io.SeekCurrent); err == nil {
 			b.seeker, b.start = seeker, start

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/observable-go/toolkit/resilience"
 )
@@ -89,6 +90,7 @@ type call struct {
 	answer  *http.Response // of the last attempt, if it has one
 	failure error          // of the last attempt, as the policy was told of it
 	origin  error          // of the last attempt, as the transport further in returned it
+	gaveUp  bool           // a policy further in did, in the last attempt
 }
 
 // attempt sends the request once. It is the operation of the policy. A policy that repeats what
@@ -105,10 +107,16 @@ func (c *call) attempt(ctx context.Context) error {
 	}
 	c.abandon(ctx)
 	var sent *sentWatch
-	if !c.repeatable {
+	gaveUp := func() bool { return false }
+	if c.repeatable {
+		retained, gaveUp = resilience.WatchGaveUp(retained)
+	} else {
 		retained, sent = watchSent(retained)
 	}
 	answer, err := c.transport.base.RoundTrip(c.outgoing(retained, body))
+	if c.gaveUp = gaveUp(); c.gaveUp {
+		resilience.NoteGaveUp(ctx)
+	}
 	switch {
 	case err != nil:
 		if answer != nil && answer.Body != nil {
@@ -164,7 +172,7 @@ func (c *call) answered(ctx context.Context, answer *http.Response, release cont
 		return nil
 	}
 	c.origin = failure
-	refused := !c.transport.ignoreShouldRetry && refuses(answer.Header)
+	refused := !c.transport.ignoreShouldRetry && (c.gaveUp || refuses(answer.Header))
 	if c.over = refused || !c.transport.statuses[failure.StatusCode] || !c.mayRepeat(); !c.over {
 		c.answer = hold(answer, release) //nolint:bodyclose // it is the caller's, or abandon closes it
 		return failure
@@ -200,10 +208,16 @@ func (c *call) result(ctx context.Context, err error) (*http.Response, error) {
 		return c.answer, nil
 	}
 	c.abandon(ctx)
-	if err == nil || err == c.failure { //nolint:errorlint // the very value: nobody wrapped it
+	if err == nil || same(err, c.failure) {
 		err = c.origin
 	}
 	return nil, err
+}
+
+// same reports whether err is failure itself, which nobody wrapped. There are errors that cannot
+// be compared, such as lists of others.
+func same(err, failure error) bool {
+	return reflect.ValueOf(err).Comparable() && err == failure //nolint:errorlint // the very value
 }
 
 // endedBy reports whether err says that the call ended as the caller's context did.

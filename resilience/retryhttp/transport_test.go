@@ -205,6 +205,11 @@ func TestPermanentFailures(t *testing.T) {
 			r.Method, r.Body, r.ContentLength = "PUT", io.NopCloser(strings.NewReader("short")), 10
 			return r
 		}(), want: "ContentLength=10 with Body length 5"},
+		"length of no body": {request: func() *http.Request {
+			r := requestTo(plain.URL)
+			r.Method, r.Body, r.ContentLength = "PUT", nil, 10
+			return r
+		}(), want: "ContentLength=10 with nil Body"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
