@@ -62,8 +62,9 @@ func (a attempts) send(req *http.Request, next option.MiddlewareNext) (*http.Res
 func (a attempts) open(req *http.Request, res *http.Response, cancel context.CancelFunc) (*http.Response, error) {
 	kind := mediaType(res.Header.Get("Content-Type"))
 	switch {
-	case kind == "text/event-stream":
+	case kind == "text/event-stream" || asksForStream(req.Context()):
 		return a.stream(req, res, cancel)
+	case res.StatusCode == http.StatusNoContent: // whatever type it has
 	case isJSON(kind) && mediaType(req.Header.Get("Accept")) == "application/json":
 		defer cancel()
 		return whole(res)
@@ -92,17 +93,12 @@ func (a attempts) failure(ctx context.Context, req *http.Request, res *http.Resp
 	_ = res.Body.Close()
 	res.Body = io.NopCloser(bytes.NewReader(body)) // for DumpResponse
 	failed := &openai.Error{}
-	var answer struct {
-		Error json.RawMessage `json:"error"`
-	}
-	if json.Unmarshal(body, &answer) == nil && bytes.HasPrefix(answer.Error, []byte("{")) {
-		if failed.UnmarshalJSON(answer.Error) != nil {
-			failed = &openai.Error{}
-		}
+	said, text, _ := report(body)
+	if bytes.HasPrefix(text, []byte("{")) && failed.UnmarshalJSON(text) != nil {
+		failed = &openai.Error{}
 	}
 	failed.StatusCode, failed.Request, failed.Response = res.StatusCode, req, res
 
-	said, _ := report(body)
 	failure := newError(res.StatusCode, said.code, failed)
 	if failure.retryable {
 		failure.after = pushback(res.Header)

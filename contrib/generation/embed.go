@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -23,8 +24,8 @@ func (c *Client) Embed(ctx context.Context, text string) ([]float32, error) {
 }
 
 // EmbedAll returns the embeddings of texts, in their order, by one request. How many texts it
-// may have is the server's to say; OpenAI takes 2048. An answer with vectors that are missing, empty
-// or out of the range of float32 is [ErrMalformed]. No texts make no request.
+// may have is the server's to say; OpenAI takes 2048. An answer with vectors that are missing, empty,
+// not of numbers or out of the range of float32 is [ErrMalformed]. No texts make no request.
 func (c *Client) EmbedAll(ctx context.Context, texts []string, opts ...option.RequestOption) ([][]float32, error) {
 	if len(texts) == 0 {
 		return nil, nil
@@ -61,6 +62,9 @@ func vectors(data []openai.Embedding, want int) ([][]float32, error) {
 	for _, d := range data {
 		if d.Index < 0 || d.Index >= int64(want) || all[d.Index] != nil {
 			return nil, &malformed{what: fmt.Sprintf("it has an embedding of index %d too many", d.Index)}
+		}
+		if strings.Contains(d.JSON.Embedding.Raw(), "null") { // a NaN to some servers, and 0 to the official client
+			return nil, &malformed{what: fmt.Sprintf("the embedding of index %d has a null", d.Index)}
 		}
 		if len(d.Embedding) == 0 {
 			return nil, &malformed{what: fmt.Sprintf("the embedding of index %d is empty", d.Index)}

@@ -53,6 +53,7 @@ func TestEmbedFaults(t *testing.T) {
 		"empty":        answers(200, `{"data": [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": []}]}`),
 		"out of range": answers(200, `{"data": [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": [1e300]}]}`),
 		"null":         answers(200, `null`),
+		"NaN as null":  answers(200, `{"data": [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": [null, 1]}]}`),
 		"no numbers":   answers(200, `{"data": [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": "?"}]}`),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,10 +23,10 @@ const maxFirstEvent = 1 << 20
 // whose body still has it. An event that is an error is a failure of the attempt.
 func (a attempts) stream(req *http.Request, res *http.Response, cancel context.CancelFunc) (*http.Response, error) {
 	read, data, err := firstEvent(bufio.NewReader(res.Body), maxFirstEvent)
-	if err == nil {
-		if _, failed := report(data); failed {
-			err = insideError(data, streamError(data))
-		}
+	if _, _, failed := report(data); failed {
+		err = insideError(data, streamError(data))
+	} else if errors.Is(err, errNoEvent) && mediaType(res.Header.Get("Content-Type")) != "text/event-stream" {
+		err = &malformed{what: "it is no stream"}
 	}
 	if err != nil {
 		_ = res.Body.Close()
@@ -34,15 +35,29 @@ func (a attempts) stream(req *http.Request, res *http.Response, cancel context.C
 	}
 	body := &eventBody{
 		Reader: io.MultiReader(read...), body: res.Body, cancel: cancel, idle: a.idle,
-		// Only the completions promise a mark of their end.
-		marked: strings.HasSuffix(req.URL.Path, "/completions"),
+		marked: endsMarked(req),
 	}
 	res.Body = body
 	return res, nil
 }
 
+// endsMarked reports whether a stream in answer to a request has a mark of its end: only the
+// completions promise one.
+func endsMarked(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/completions") }
+
+// streamKey is the context key of what is set if a request asks for the stream of a completion. Not
+// all servers call that text/event-stream, and the official client reads it all the same.
+type streamKey struct{}
+
+func withStream(ctx context.Context) context.Context {
+	return context.WithValue(ctx, streamKey{}, true)
+}
+
+func asksForStream(ctx context.Context) bool { return ctx.Value(streamKey{}) != nil }
+
 // firstEvent reads a stream up to the end of its first event that has data. It returns
-// readers of the whole stream, and the data. A stream that ends before is cut.
+// readers of the whole stream, and the data. A stream that ends before is cut, and the data is
+// all of it: it may be an answer of another kind.
 //
 // The format is that of server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html
 func firstEvent(stream *bufio.Reader, limit int) (whole []io.Reader, data []byte, err error) {
@@ -56,7 +71,7 @@ func firstEvent(stream *bufio.Reader, limit int) (whole []io.Reader, data []byte
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF):
-			return nil, nil, errNoEvent
+			return nil, read.Bytes(), errNoEvent
 		case err != nil:
 			return nil, nil, fmt.Errorf("generation: the stream broke before its first event: %w", transportError(err))
 		}
@@ -82,14 +97,18 @@ type eventBody struct {
 
 	body   io.ReadCloser
 	cancel context.CancelFunc
-	idle   time.Duration
 	marked bool // its end is marked
-	end    endMark
 	silent atomic.Bool
+
+	reading sync.Mutex // for what follows, and for the Reader
+	end     endMark
+	idle    time.Duration
 }
 
 // Read implements [io.Reader].
 func (b *eventBody) Read(p []byte) (n int, err error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	n, err = b.read(p)
 	b.end.see(p[:n])
 	switch {
@@ -120,14 +139,26 @@ const restTime = 100 * time.Millisecond
 
 // Close implements [io.Closer]. It ends the request if that is still under way. Where the
 // stream has come to its mark it reads what is left of it, so that the connection can be used
-// again.
+// again. Another goroutine may be reading, as from any body of net/http.
 func (b *eventBody) Close() error {
-	if b.end.seen {
-		b.idle = restTime
+	if b.atEnd() {
 		_, _ = io.CopyN(io.Discard, b, maxRest)
 	}
 	b.cancel() // first: net/http would wait for more of a body that is only closed
 	return b.body.Close()
+}
+
+// atEnd reports whether the stream has come to its mark and nobody reads it, and bounds the
+// time that the rest may take.
+func (b *eventBody) atEnd() bool {
+	if !b.reading.TryLock() {
+		return false
+	}
+	defer b.reading.Unlock()
+	if b.end.seen {
+		b.idle = restTime
+	}
+	return b.end.seen
 }
 
 // maxRest bounds how much is read behind the mark.

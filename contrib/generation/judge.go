@@ -69,34 +69,48 @@ type reported struct {
 	status int    // 0 if it says none
 }
 
-// report reads the error in a JSON text. It reports whether there is one: {"error": {...}}, or
-// the form of Text Generation Inference, {"error": "...", "error_type": "..."}.
-func report(text []byte) (r reported, ok bool) {
+// report reads the error in a JSON text. It reports whether there is one, and the text of that
+// alone. These are the forms:
+//
+//	{"error": {...}}
+//	{"error": "...", "error_type": "..."}, of Text Generation Inference
+//	{"object": "error", ...}, of SGLang and older versions of vLLM
+//	{"type": "error", ...}, in the streams of responses
+func report(text []byte) (r reported, said json.RawMessage, ok bool) {
 	var answer struct {
-		Error json.RawMessage `json:"error"`
-		Type  any             `json:"error_type"`
+		Error  json.RawMessage `json:"error"`
+		Of     any             `json:"error_type"`
+		Object any             `json:"object"`
+		Type   any             `json:"type"`
 	}
-	if json.Unmarshal(text, &answer) != nil || len(answer.Error) == 0 || bytes.Equal(answer.Error, []byte("null")) {
-		return reported{}, false
+	if json.Unmarshal(text, &answer) != nil {
+		return reported{}, nil, false
+	}
+	said = answer.Error
+	if len(said) == 0 || bytes.Equal(said, []byte("null")) {
+		if answer.Object != "error" && answer.Type != "error" {
+			return reported{}, nil, false
+		}
+		said = text
 	}
 	var failure struct {
 		Code any `json:"code"` // a text, a number or null
 		Type any `json:"type"`
 	}
-	_ = json.Unmarshal(answer.Error, &failure) // the error may be a text alone
-	for _, said := range []any{failure.Code, failure.Type, answer.Type} {
-		switch said := said.(type) {
+	_ = json.Unmarshal(said, &failure) // the error may be a text alone
+	for _, name := range []any{failure.Code, failure.Type, answer.Of} {
+		switch name := name.(type) {
 		case float64:
-			r.status = errorStatus(said)
+			r.status = errorStatus(name)
 		case string:
-			if n, err := strconv.ParseFloat(said, 64); err == nil {
+			if n, err := strconv.ParseFloat(name, 64); err == nil {
 				r.status = errorStatus(n)
-			} else if v, known := codes[said]; known && r.code == "" {
-				r.code, r.status = said, cmp.Or(r.status, v.status)
+			} else if v, known := codes[name]; known && r.code == "" {
+				r.code, r.status = name, cmp.Or(r.status, v.status)
 			}
 		}
 	}
-	return r, true
+	return r, said, true
 }
 
 // errorStatus returns n if it is the status of an error, and 0 otherwise.
@@ -130,7 +144,7 @@ func newError(status int, code string, err error) *Error {
 // insideError returns the failure that a server reports in an answer, or in an event, that has
 // the status of a success.
 func insideError(data []byte, err error) *Error {
-	r, _ := report(data)
+	r, _, _ := report(data)
 	if r.status == 0 {
 		r.status = http.StatusInternalServerError // it had taken the request
 	}
@@ -141,7 +155,7 @@ func insideError(data []byte, err error) *Error {
 
 // noAnswer is the failure that an answer without content is.
 func noAnswer(raw, what string) error {
-	if _, failed := report([]byte(raw)); failed {
+	if _, _, failed := report([]byte(raw)); failed {
 		return insideError([]byte(raw), nil)
 	}
 	return &malformed{what: what}

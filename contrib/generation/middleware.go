@@ -3,6 +3,7 @@ package generation
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 
@@ -51,9 +52,13 @@ func repeat(policy resilience.Policy, a attempts, req *http.Request, next option
 	if !again {
 		ctx = resilience.NoRetry(ctx)
 	}
+	streams := wantsStream(req)
 	res, err := resilience.DoValue(ctx, policy, func(ctx context.Context) (*http.Response, error) {
 		attempt := req.Clone(ctx)
 		renew(attempt)
+		if streams {
+			attempt = attempt.WithContext(withStream(ctx))
+		}
 		return a.send(attempt, next)
 	})
 	if err != nil {
@@ -63,6 +68,22 @@ func repeat(policy resilience.Policy, a attempts, req *http.Request, next option
 		return nil, err
 	}
 	return res, nil
+}
+
+// wantsStream reports whether the body of a request asks for the stream of a completion.
+func wantsStream(req *http.Request) bool {
+	if !endsMarked(req) || req.GetBody == nil {
+		return false
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return false
+	}
+	defer func() { _ = body.Close() }()
+	var asks struct {
+		Stream bool `json:"stream"`
+	}
+	return json.NewDecoder(body).Decode(&asks) == nil && asks.Stream
 }
 
 // replay takes the body of a request into memory and returns what gives it to an attempt, and

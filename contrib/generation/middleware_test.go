@@ -131,6 +131,34 @@ func TestOptionsForResponses(t *testing.T) {
 	assert.Len(t, s.requests(), 2)
 }
 
+// An answer that has no content, by its status, is not one that is broken.
+func TestOptionsOfNoContent(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, answers(204, ""))
+	client := s.official(newPolicy(t))
+	require.NoError(t, client.Delete(t.Context(), "batches/1", nil, nil))
+	assert.Len(t, s.requests(), 1)
+}
+
+// The streams of the official client may be closed by another goroutine than that which reads.
+func TestOptionsStreamClosedWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, streams(role, token("Once"), stop, done))
+	client := s.official(nil)
+	for range 200 {
+		stream := client.Chat.Completions.NewStreaming(t.Context(), prompt())
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			_ = stream.Close()
+		}()
+		for stream.Next() {
+			_ = stream.Current()
+		}
+		<-closed
+	}
+}
+
 func TestOptionsUploads(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, fails(500, ""), fails(500, ""), answers(200, `{"id": "file-1"}`))

@@ -89,13 +89,16 @@ func TestReport(t *testing.T) {
 		`{"error": {"code": "new", "type": "server_error"}}`:                 {code: "server_error", status: 500},
 		`{"error": "Model is overloaded", "error_type": "overloaded"}`:       {code: "overloaded", status: 429},
 		`{"error": {"message": "x"}, "error_type": "incomplete_generation"}`: {code: "incomplete_generation", status: 500},
+		`{"object": "error", "type": "BadRequestError", "code": 400}`:        {code: "BadRequestError", status: 400},
+		`{"type": "error", "code": "server_error", "message": "x"}`:          {code: "server_error", status: 500},
+		`{"type": "error", "error": {"type": "overloaded_error"}}`:           {code: "overloaded_error", status: 503},
 	} {
-		got, ok := report([]byte(text))
+		got, _, ok := report([]byte(text))
 		assert.True(t, ok, text)
 		assert.Equal(t, want, got, text)
 	}
-	for _, text := range []string{``, `{}`, `{"error": null}`, `[]`, `null`, `"error"`, `{"error"`, `{"choices": []}`} {
-		_, ok := report([]byte(text))
+	for _, text := range []string{``, `{}`, `{"error": null}`, `[]`, `null`, `"error"`, `{"error"`, `{"choices": []}`, `{"object": "x", "type": 5}`} {
+		_, _, ok := report([]byte(text))
 		assert.False(t, ok, text)
 	}
 }
@@ -105,7 +108,7 @@ func FuzzReport(f *testing.F) {
 	f.Add([]byte(`{"error": "x", "error_type": 5}`))
 	f.Add([]byte(`{"error": {"code": 1e99}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r, ok := report(text)
+		r, _, ok := report(text)
 		if _, known := codes[r.code]; r.code != "" && !known || !ok && r != (reported{}) {
 			t.Fatalf("%+v", r)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/openai/openai-go/v3"
@@ -47,7 +48,7 @@ func (c *Client) ChatStream(ctx context.Context, params openai.ChatCompletionNew
 	}
 	opts = c.call(body, opts)
 	stream, err := resilience.DoValue(ctx, c.stream, func(ctx context.Context) (*Stream, error) {
-		s := &Stream{chunks: c.once.Chat.Completions.NewStreaming(ctx, params, opts...)}
+		s := &Stream{chunks: c.once.Chat.Completions.NewStreaming(withStream(ctx), params, opts...)}
 		if err := s.begin(); err != nil {
 			_ = s.Close()
 			return nil, err
@@ -70,6 +71,9 @@ const maxHeld = 16
 func (s *Stream) begin() error {
 	for len(s.held) < maxHeld && s.chunks.Next() {
 		chunk := s.chunks.Current()
+		if err := bareError(chunk); err != nil {
+			return err
+		}
 		s.held = append(s.held, chunk)
 		if tells(chunk) {
 			return nil
@@ -88,13 +92,32 @@ func (s *Stream) begin() error {
 func tells(chunk openai.ChatCompletionChunk) bool {
 	for _, choice := range chunk.Choices {
 		d := choice.Delta
-		// The thoughts of a model stand in fields that the official client does not know.
 		if choice.FinishReason != "" || d.Content != "" || d.Refusal != "" || len(d.ToolCalls) > 0 ||
-			d.JSON.Audio.Valid() || d.JSON.FunctionCall.Valid() || len(d.JSON.ExtraFields) > 0 {
+			d.JSON.Audio.Valid() || d.JSON.FunctionCall.Valid() {
 			return true
+		}
+		// The thoughts of a model stand in fields that the official client does not know. Some
+		// servers have them in all chunks, with nothing in them.
+		for _, field := range d.JSON.ExtraFields {
+			if !slices.Contains([]string{"", "null", `""`, "[]", "{}"}, field.Raw()) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// bareError is the failure that a chunk stands for which the official client does not take for
+// one, as nothing is called an error in it. Without it such a stream would be a short success.
+func bareError(chunk openai.ChatCompletionChunk) error {
+	if len(chunk.Choices) > 0 {
+		return nil
+	}
+	data := []byte(chunk.RawJSON())
+	if _, _, failed := report(data); !failed {
+		return nil
+	}
+	return insideError(data, streamError(data))
 }
 
 // chunkError is the failure that an error of the official client's stream stands for.
@@ -146,12 +169,14 @@ func (s *Stream) next() (chunk openai.ChatCompletionChunk, more bool) {
 		chunk, s.held = s.held[0], s.held[1:]
 	case s.chunks.Next():
 		chunk = s.chunks.Current()
-	default:
-		s.ended = true
-		if err := s.chunks.Err(); err != nil {
-			s.err = fmt.Errorf("generation: the stream broke off after %d bytes of text: %w", s.text.Len(), chunkError(err))
+		if err := bareError(chunk); err != nil {
+			return s.end(err)
 		}
-		return chunk, false
+	default:
+		if err := s.chunks.Err(); err != nil {
+			return s.end(chunkError(err))
+		}
+		return s.end(nil)
 	}
 	s.text.WriteString(firstText(chunk))
 	for _, choice := range chunk.Choices {
@@ -163,6 +188,15 @@ func (s *Stream) next() (chunk openai.ChatCompletionChunk, more bool) {
 		s.result.Usage = chunk.Usage
 	}
 	return chunk, true
+}
+
+// end notes the end of the stream, and why it failed if it did.
+func (s *Stream) end(err error) (openai.ChatCompletionChunk, bool) {
+	s.ended = true
+	if err != nil {
+		s.err = fmt.Errorf("generation: the stream broke off after %d bytes of text: %w", s.text.Len(), err)
+	}
+	return openai.ChatCompletionChunk{}, false
 }
 
 // firstText returns the text of the first choice in a chunk.
