@@ -19,6 +19,11 @@ import (
 	"github.com/observable-go/toolkit/resilience/retry"
 )
 
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{}) // it has a line for each connection that cannot be made
+	m.Run()
+}
+
 // startServer starts a Redis server on a free port of the loopback and returns its address
 // and what stops it, which is also done at the end of the test.
 func startServer(t *testing.T, addr string, args ...string) (address string, stop func()) {

@@ -75,12 +75,23 @@ func (e *StatusError) Throttled() bool {
 }
 
 // final marks a failure as one that must not be repeated, although it may pass: policies that
-// judge the server take it for what it is.
-func final(failure error) error { return resilience.Permanent(&unrepeatable{failure}) }
+// judge the server take it for what it is. why is shown, if there is something to say.
+func final(failure error, why string) error {
+	return resilience.Permanent(&unrepeatable{failure: failure, why: why})
+}
 
-type unrepeatable struct{ failure error }
+type unrepeatable struct {
+	failure error
+	why     string
+}
 
-func (e *unrepeatable) Error() string      { return e.failure.Error() }
+func (e *unrepeatable) Error() string {
+	if e.why == "" {
+		return e.failure.Error()
+	}
+	return e.failure.Error() + " (" + e.why + ")"
+}
+
 func (e *unrepeatable) Unwrap() error      { return e.failure }
 func (e *unrepeatable) LastFailure() error { return e.failure }
 func (e *unrepeatable) ErrorType() string  { return resilience.ErrorType(e.failure) }
@@ -88,7 +99,7 @@ func (e *unrepeatable) ErrorType() string  { return resilience.ErrorType(e.failu
 // A refusal is a failure after retries that were made in vain, by the server or by a policy further in.
 type refusal struct{ failure error }
 
-func (e *refusal) Error() string      { return e.failure.Error() + " (not to be retried)" }
+func (e *refusal) Error() string      { return e.failure.Error() + " (the retries were made further in)" }
 func (e *refusal) Unwrap() error      { return e.failure }
 func (e *refusal) LastFailure() error { return e.failure }
 func (e *refusal) ErrorType() string  { return resilience.ErrorType(e.failure) }

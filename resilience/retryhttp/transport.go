@@ -1,6 +1,7 @@
 package retryhttp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,7 +142,7 @@ func (c *call) failed(err error, sent *sentWatch) error {
 		return failure
 	}
 	c.over = true
-	return final(failure)
+	return final(failure, c.whyNot())
 }
 
 // cannotRepeat ends a call of which the last attempt looked as if it could be repeated, as there
@@ -157,7 +158,7 @@ func (c *call) cannotRepeat(err error) error {
 			c.origin = c.failure
 		}
 	}
-	c.failure = final(c.failure)
+	c.failure = final(c.failure, c.whyNot())
 	return c.failure
 }
 
@@ -173,7 +174,8 @@ func (c *call) answered(ctx context.Context, answer *http.Response, release cont
 	}
 	c.origin = failure
 	refused := !c.transport.ignoreShouldRetry && (c.gaveUp || refuses(answer.Header))
-	if c.over = refused || !c.transport.statuses[failure.StatusCode] || !c.mayRepeat(); !c.over {
+	listed := c.transport.statuses[failure.StatusCode]
+	if c.over = refused || !listed || !c.mayRepeat(); !c.over {
 		c.answer = hold(answer, release) //nolint:bodyclose // it is the caller's, or abandon closes it
 		return failure
 	}
@@ -182,13 +184,25 @@ func (c *call) answered(ctx context.Context, answer *http.Response, release cont
 		resilience.NoteGaveUp(ctx)
 		return &refusal{failure}
 	}
-	return final(failure)
+	if !listed {
+		return final(failure, "")
+	}
+	return final(failure, c.whyNot())
 }
 
 // mayRepeat reports whether another attempt may be made although this one may have been
 // executed.
 func (c *call) mayRepeat() bool {
 	return c.repeatable && c.body.replayable()
+}
+
+// whyNot says why a request must not be executed twice, for the lines and events of a policy: its
+// failure alone looks as if it were repeated.
+func (c *call) whyNot() string {
+	if !c.repeatable {
+		return fmt.Sprintf("a %s may not be executed twice", cmp.Or(c.request.Method, http.MethodGet))
+	}
+	return "its body cannot be sent again"
 }
 
 // abandon frees the answer of the attempt before.
