@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/observable-go/toolkit/internal/clock"
+	"github.com/observable-go/toolkit/internal/retryafter"
 )
 
 // pushback returns how long the headers of an answer ask to wait, or 0. The first that says
@@ -18,21 +19,13 @@ func pushback(h http.Header) time.Duration {
 	if d, ok := parseNumber(h.Get("Retry-After-Ms"), time.Millisecond); ok {
 		return d
 	}
-	if d, ok := parseRetryAfter(h.Get("Retry-After")); ok {
+	if d, ok := parseNumber(h.Get("Retry-After"), time.Second); ok {
+		return d
+	}
+	if d, ok := retryafter.Date(h.Get("Retry-After"), retryafter.ServerClock(h, func() time.Time { return clock.Now(nil) })); ok {
 		return d
 	}
 	return max(reset(h, "Requests"), reset(h, "Tokens"))
-}
-
-func parseRetryAfter(s string) (d time.Duration, ok bool) {
-	if d, ok := parseNumber(s, time.Second); ok {
-		return d, true
-	}
-	t, err := http.ParseTime(s)
-	if err != nil {
-		return 0, false
-	}
-	return max(0, clock.Until(nil, t)), true
 }
 
 // reset returns when the rate limit of that kind begins anew, if it has nothing left:

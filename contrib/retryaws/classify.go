@@ -2,10 +2,6 @@ package retryaws
 
 import (
 	"errors"
-	"math"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +10,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/observable-go/toolkit/internal/clock"
+	"github.com/observable-go/toolkit/internal/retryafter"
 	"github.com/observable-go/toolkit/resilience"
 )
 
@@ -108,38 +105,8 @@ func pushbackIn(err error) (d time.Duration, ok bool) {
 		return 0, false
 	}
 	h := answer.Response.Header
-	d = max(parseRetryAfter(h.Get(retryAfter), clock.Now(nil)), parseMilliseconds(h.Get(retryAfterAWS)))
+	after, _ := retryafter.Parse(h.Get(retryAfter), retryafter.ServerClock(h, func() time.Time { return clock.Now(nil) }))
+	afterAWS, _ := retryafter.Units(h.Get(retryAfterAWS), time.Millisecond)
+	d = max(after, afterAWS)
 	return d, d > 0
-}
-
-// parseRetryAfter returns the wait that the value of a Retry-After header asks for at the
-// time now, and 0 for what has no proper form or lies in the past.
-func parseRetryAfter(value string, now time.Time) time.Duration {
-	if d := parseWait(value, time.Second); d > 0 {
-		return d
-	}
-	if t, err := http.ParseTime(value); err == nil {
-		return max(t.Sub(now), 0)
-	}
-	return 0
-}
-
-// parseMilliseconds is parseRetryAfter for X-Amz-Retry-After.
-func parseMilliseconds(value string) time.Duration { return parseWait(value, time.Millisecond) }
-
-// parseWait returns value times unit, the longest duration if that is longer, and 0 for what
-// is no number without a sign.
-func parseWait(value string, unit time.Duration) time.Duration {
-	value = strings.TrimSpace(value)
-	if strings.HasPrefix(value, "+") {
-		return 0
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	switch {
-	case n < 0 || err != nil && !errors.Is(err, strconv.ErrRange):
-		return 0
-	case n > int64(math.MaxInt64/unit):
-		return math.MaxInt64
-	}
-	return time.Duration(n) * unit
 }

@@ -1,9 +1,6 @@
 package retrygrpc
 
 import (
-	"math"
-	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +9,7 @@ import (
 
 	"github.com/observable-go/toolkit/internal/clock"
 	"github.com/observable-go/toolkit/internal/layers"
+	"github.com/observable-go/toolkit/internal/retryafter"
 )
 
 // maxPushback bounds what a server may ask for: a year. A policy has a bound of its own, which
@@ -50,39 +48,18 @@ func retryInfo(s *status.Status) (longest time.Duration) {
 // retryAfter parses a value of retry-after, seconds or an HTTP date (RFC 9110, section 10.2.3),
 // and returns 0 for what is neither, for what lies in the past and for no seconds.
 func retryAfter(value string) time.Duration {
-	value = strings.TrimSpace(value)
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, min(clock.Until(nil, date), maxPushback))
-	}
-	return bounded(value, time.Second)
+	d, _ := retryafter.Parse(value, func() time.Time { return clock.Now(nil) })
+	return min(d, maxPushback)
 }
 
 // pushbackMillis parses a value of grpc-retry-pushback-ms, and returns 0 for what is none. No
 // milliseconds ask for an attempt at once, and as that is a word of the server's it is 1 ns.
 func pushbackMillis(value string) time.Duration {
-	value = strings.TrimSpace(value)
-	if n, err := strconv.Atoi(value); err == nil && n == 0 {
+	d, ok := retryafter.Units(value, time.Millisecond)
+	if ok && d == 0 {
 		return 1
 	}
-	return bounded(value, time.Millisecond)
-}
-
-// bounded returns the decimal number of units in value, at most maxPushback, or 0 if there is no
-// such number. What is a number and too large for one is the bound.
-func bounded(value string, unit time.Duration) time.Duration {
-	for _, digit := range value {
-		if digit < '0' || digit > '9' {
-			return 0
-		}
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	switch {
-	case value == "":
-		return 0
-	case err != nil, n > math.MaxInt64/int64(unit):
-		return maxPushback
-	}
-	return min(time.Duration(n)*unit, maxPushback)
+	return min(d, maxPushback)
 }
 
 // refuses reports whether the answer asks not to repeat the call.

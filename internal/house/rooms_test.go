@@ -77,6 +77,7 @@ var rooms = []room{
 	{path: "resilience/ratelimit", floor: 1, never: slices.Concat(network, chance), may: floor0},
 	{path: "resilience/timeout", floor: 1, never: slices.Concat(network, chance), may: floor0},
 
+	{path: "internal/retryafter", floor: 0, never: slices.Concat(chance, []string{"context"})},
 	{path: "internal/layers", floor: 1, never: slices.Concat(network, chance), may: []string{"resilience", "resilience/telemetry"}},
 	{path: "resilience/stack", floor: 2, never: slices.Concat(network, chance), may: append([]string{
 		"resilience/adaptive", "resilience/breaker", "resilience/budget", "resilience/bulkhead",
@@ -85,7 +86,7 @@ var rooms = []room{
 
 	{path: "internal/configtext", floor: 2, never: slices.Concat(network, chance), may: []string{"resilience/retry", "resilience/secret"}},
 	{path: "resilience/retryhttp", floor: 2, never: chance, may: []string{
-		"internal/clock", "internal/layers", "resilience", "resilience/telemetry",
+		"internal/clock", "internal/layers", "internal/retryafter", "resilience", "resilience/telemetry",
 	}},
 
 	{path: "internal/signaltest", floor: kit},

@@ -1,22 +1,18 @@
 package retryhttp
 
 import (
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/observable-go/toolkit/internal/retryafter"
 )
 
 // pushback returns how long an answer asks to wait, and 0 if it does not say. now is asked
 // where the answer has a time and no Date.
 func pushback(code int, h http.Header, now func() time.Time) time.Duration {
-	clock := func() time.Time {
-		if date, err := http.ParseTime(h.Get("Date")); err == nil {
-			return date // the server's times are by the server's clock
-		}
-		return now()
-	}
+	clock := retryafter.ServerClock(h, now)
 	if after := retryAfter(h, clock); after > 0 {
 		return after
 	}
@@ -30,27 +26,10 @@ func pushback(code int, h http.Header, now func() time.Time) time.Duration {
 // forms of a date (RFC 9110, sections 10.2.3 and 5.6.7).
 func retryAfter(h http.Header, clock func() time.Time) (longest time.Duration) {
 	for _, value := range h["Retry-After"] {
-		value = strings.TrimSpace(value)
-		if seconds, ok := parseSeconds(value); ok {
-			longest = max(longest, seconds)
-		} else if date, err := http.ParseTime(value); err == nil {
-			longest = max(longest, date.Sub(clock()))
-		}
+		after, _ := retryafter.Parse(value, clock)
+		longest = max(longest, after)
 	}
 	return longest
-}
-
-// parseSeconds parses a number of seconds, of digits alone. What is too large for a Duration
-// is the longest one.
-func parseSeconds(s string) (time.Duration, bool) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n > math.MaxInt64/int64(time.Second) {
-		return math.MaxInt64, true
-	}
-	return time.Duration(n) * time.Second, true
 }
 
 // rateLimitReset returns when the limit that was reached allows more, in one of the forms that
@@ -87,7 +66,7 @@ func resetOfItem(item string) (reset time.Duration) {
 		case "r", "remaining":
 			reached = isZero(value)
 		case "t", "reset":
-			reset, _ = parseSeconds(value)
+			reset, _ = retryafter.Units(value, time.Second)
 		}
 	}
 	if !reached {
@@ -97,7 +76,7 @@ func resetOfItem(item string) (reset time.Duration) {
 }
 
 func isZero(s string) bool {
-	d, ok := parseSeconds(strings.TrimSpace(s))
+	d, ok := retryafter.Units(s, time.Second)
 	return ok && d == 0
 }
 
@@ -113,7 +92,7 @@ const (
 // or milliseconds since 1970.
 func resetAt(s string, clock func() time.Time) time.Duration {
 	s = strings.TrimSpace(s)
-	d, ok := parseSeconds(s)
+	d, ok := retryafter.Units(s, time.Second)
 	switch {
 	case !ok:
 		return 0
