@@ -26,7 +26,7 @@ func header(fields ...string) http.Header {
 func TestPushback(t *testing.T) {
 	t.Parallel()
 	const forever = time.Duration(math.MaxInt64)
-	seconds := func(n int) time.Duration { return time.Duration(n) * time.Second }
+	seconds := func(n int64) time.Duration { return time.Duration(n) * time.Second }
 	for name, test := range map[string]struct {
 		header http.Header
 		want   time.Duration

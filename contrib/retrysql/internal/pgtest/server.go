@@ -41,8 +41,8 @@ func Main(m *testing.M, server **Server) {
 
 func run(m *testing.M, server **Server) (status int) {
 	flag.Parse()
-	if isSet("test.fuzzworker", "true") || isSet("test.run", "^$") {
-		return m.Run() // each of the workers would start a server, and what is fuzzed needs none
+	if isSet("test.fuzzworker", "true") || isSet("test.run", "^$") || !isSet("test.list", "") {
+		return m.Run() // no test runs; each worker would start a server, and what is fuzzed needs none
 	}
 	s, err := start()
 	switch {
