@@ -95,7 +95,7 @@ func (e *Error) Failures() []Failure {
 
 // Error returns a text such as
 //
-//	inventory.get: gave up after 4 attempts in 6.2s (no attempts left): connection refused
+//	inventory.get: gave up after 4 attempts, 6.2s after the first failed (no attempts left): connection refused
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(cmp.Or(e.Policy, "retry"))
@@ -105,7 +105,11 @@ func (e *Error) Error() string {
 	case 1:
 		b.WriteString(": gave up after 1 attempt")
 	default:
-		fmt.Fprintf(&b, ": gave up after %d attempts in %v", e.Attempts, e.Elapsed.Round(roundTo(e.Elapsed)))
+		form := ": gave up after %d attempts, %v after the first failed"
+		if e.polled {
+			form = ": gave up after %d attempts in %v"
+		}
+		fmt.Fprintf(&b, form, e.Attempts, e.Elapsed.Round(roundTo(e.Elapsed)))
 	}
 	fmt.Fprintf(&b, " (%v)", e.Reason)
 	if e.Last != nil {

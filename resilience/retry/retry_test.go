@@ -453,7 +453,7 @@ func TestErrorKeepsABoundedHistory(t *testing.T) {
 		}
 		assert.Equal(t, time.Second, failures[6].Delay)
 		assert.Zero(t, failures[7].Delay)
-		assert.Equal(t, "p: gave up after 20 attempts in 19s (no attempts left): failure 20", err.Error())
+		assert.Equal(t, "p: gave up after 20 attempts, 19s after the first failed (no attempts left): failure 20", err.Error())
 		assert.Equal(t, 19*time.Second, e.Elapsed)
 	})
 }
@@ -461,10 +461,10 @@ func TestErrorKeepsABoundedHistory(t *testing.T) {
 func TestErrorText(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]*retry.Error{
-		"p: not started (stopped by the caller: context canceled)":              {Policy: "p", Reason: retry.ErrCanceled},
-		"p: gave up after 1 attempt (the retry budget is exhausted): transient": {Policy: "p", Attempts: 1, Reason: retry.ErrBudgetExhausted, Last: errTransient},
-		"p: gave up after 2 attempts in 1.23ms (no attempts left): transient":   {Policy: "p", Attempts: 2, Elapsed: 1234567, Reason: retry.ErrExhausted, Last: errTransient},
-		"p: gave up after 2 attempts in 0s (no attempts left): transient":       {Policy: "p", Attempts: 2, Reason: retry.ErrExhausted, Last: errTransient},
+		"p: not started (stopped by the caller: context canceled)":                                 {Policy: "p", Reason: retry.ErrCanceled},
+		"p: gave up after 1 attempt (the retry budget is exhausted): transient":                    {Policy: "p", Attempts: 1, Reason: retry.ErrBudgetExhausted, Last: errTransient},
+		"p: gave up after 2 attempts, 1.23ms after the first failed (no attempts left): transient": {Policy: "p", Attempts: 2, Elapsed: 1234567, Reason: retry.ErrExhausted, Last: errTransient},
+		"p: gave up after 2 attempts, 0s after the first failed (no attempts left): transient":     {Policy: "p", Attempts: 2, Reason: retry.ErrExhausted, Last: errTransient},
 	} {
 		assert.EqualError(t, e, want)
 	}

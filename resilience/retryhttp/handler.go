@@ -47,6 +47,16 @@ func NewHandler(next http.Handler, opts ...HandlerOption) (http.Handler, error) 
 	return h, nil
 }
 
+// MustNewHandler is [NewHandler] where its options are fixed: it panics where NewHandler returns an
+// error.
+func MustNewHandler(next http.Handler, opts ...HandlerOption) http.Handler {
+	h, err := NewHandler(next, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return h
+}
+
 // WithGuard serves each request under p, which may refuse it or end its context: a bulkhead, a
 // rate limit, a throttle, a breaker, a timeout. The answer to a request that was refused is 503,
 // with Retry-After, in whole seconds and rounded up, if the refusal says when to come back. So

@@ -180,6 +180,8 @@ func TestBadHandlers(t *testing.T) {
 	t.Parallel()
 	_, err := retryhttp.NewHandler(nil)
 	require.EqualError(t, err, "retryhttp: next: nil is not allowed: want a handler")
+	assert.Panics(t, func() { retryhttp.MustNewHandler(nil) })
+	assert.NotNil(t, retryhttp.MustNewHandler(http.NotFoundHandler()))
 	_, err = retryhttp.NewHandler(http.NotFoundHandler(), nil, retryhttp.WithGuard(nil))
 	require.EqualError(t, err, "retryhttp: guard: nil is not allowed: want a policy")
 }
