@@ -204,7 +204,11 @@ func (c *call) giveUp(s *stop, last error) error {
 	if err.Refused() {
 		resilience.NoteGaveUp(c.ctx)
 	}
-	return c.finish(err, &telemetry.RetryEnd{Outcome: s.outcome, Reason: s.name})
+	end := telemetry.RetryEnd{Outcome: s.outcome, Reason: s.name}
+	if named, ok := c.retryer.budget.(interface{ Name() string }); ok && s == stopBudget {
+		end.Budget = named.Name()
+	}
+	return c.finish(err, &end)
 }
 
 // finish ends the call with err, which it returns.

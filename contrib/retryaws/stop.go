@@ -42,7 +42,7 @@ func ended(ctx context.Context) *stop {
 // forbiddenBy returns whose retries the context leaves it to.
 func forbiddenBy(ctx context.Context) string {
 	if outer := resilience.AttemptFrom(ctx); outer != nil && outer.Remote {
-		return "remote_retries"
+		return telemetry.ReasonRemoteRetries
 	}
 	return stopForbidden.name
 }

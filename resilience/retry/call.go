@@ -267,12 +267,24 @@ func (c *call) giveUp(stop *stop) bool {
 		Cause: context.Cause(c.ctx), history: c.history,
 	}
 	end := telemetry.RetryEnd{Outcome: stop.outcome, Reason: stop.name}
+	if stop == stopBudget {
+		err.budget = budgetName(c.policy.shared.budget)
+		end.Budget = err.budget
+	}
 	more := c.finish(err, &end)
 	err.Elapsed = end.Latency
 	if err.Refused() {
 		resilience.NoteGaveUp(c.ctx)
 	}
 	return more
+}
+
+// budgetName returns the name of a budget, or "" if it has none.
+func budgetName(b resilience.Budget) string {
+	if named, ok := b.(interface{ Name() string }); ok {
+		return named.Name()
+	}
+	return ""
 }
 
 // noRetryReason tells whose retries the context leaves it to.

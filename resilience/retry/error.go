@@ -60,7 +60,8 @@ type Error struct {
 	Cause error
 
 	history history
-	polled  bool // Attempts are those of a Poll, which are no retries
+	budget  string // that denied a retry, if it has a name
+	polled  bool   // Attempts are those of a Poll, which are no retries
 }
 
 // A Failure is an attempt of a call that failed.
@@ -111,7 +112,11 @@ func (e *Error) Error() string {
 		}
 		fmt.Fprintf(&b, form, e.Attempts, e.Elapsed.Round(roundTo(e.Elapsed)))
 	}
-	fmt.Fprintf(&b, " (%v)", e.Reason)
+	if e.budget != "" {
+		fmt.Fprintf(&b, " (%v: %s)", e.Reason, e.budget)
+	} else {
+		fmt.Fprintf(&b, " (%v)", e.Reason)
+	}
 	if e.Last != nil {
 		fmt.Fprintf(&b, ": %v", e.Last) // package fmt survives a panic in its Error
 	}

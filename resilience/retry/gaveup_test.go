@@ -78,3 +78,22 @@ func TestRetriesOfTheLayerAbove(t *testing.T) {
 		assert.Contains(t, line, "DEBUG")
 	}
 }
+
+// A denial says which budget it is of: there may be several.
+func TestDenialNamesTheBudget(t *testing.T) {
+	t.Parallel()
+	signals := signaltest.New()
+	policy := retry.MustNew("get", retry.WithBudget(namedBudget{}), retry.WithTelemetry(signals.Options()...))
+	events := signals.Span(t.Context(), func(ctx context.Context) {
+		err := policy.Do(ctx, func(context.Context) error { return syscall.ECONNREFUSED })
+		assert.ErrorIs(t, err, retry.ErrBudgetExhausted)
+		assert.EqualError(t, err, "get: gave up after 1 attempt (the retry budget is exhausted: backends): connection refused")
+	})
+	assert.Equal(t, "backends", events[len(events)-1].Attributes["resilience.budget.name"])
+	lines := signals.Lines()
+	assert.Contains(t, lines[len(lines)-1], "resilience.budget.name=backends")
+}
+
+type namedBudget struct{ brokeBudget }
+
+func (namedBudget) Name() string { return "backends" }

@@ -155,6 +155,9 @@ func (c *RetryCall) emitStopped(e *RetryEnd, last *Failure) {
 	if e.Reason != "" {
 		attributes = append(attributes, AttrRetryReason.String(e.Reason))
 	}
+	if e.Budget != "" {
+		attributes = append(attributes, AttrBudgetName.String(e.Budget))
+	}
 	if e.Nested {
 		attributes = append(attributes, AttrNested.Bool(true))
 	}
@@ -170,6 +173,9 @@ func (c *RetryCall) attributes(e *RetryEnd, last *Failure) []slog.Attr {
 	}
 	if e.Reason != "" {
 		attributes = append(attributes, slog.String(string(AttrRetryReason), e.Reason))
+	}
+	if e.Budget != "" {
+		attributes = append(attributes, slog.String(string(AttrBudgetName), e.Budget))
 	}
 	if last != nil {
 		attributes = append(attributes, slog.String(string(AttrErrorMessage), c.show(last)))

@@ -35,6 +35,8 @@ type RetryEnd struct {
 	Attempts int
 	// Reason says why the policy stopped if the outcome leaves that open, or "".
 	Reason string
+	// Budget is the name of the budget that denied the retry, or "".
+	Budget string
 	// Nested: the attempt that failed had been retried by an inner policy, or the
 	// call is itself part of a retry of an outer one.
 	Nested bool
