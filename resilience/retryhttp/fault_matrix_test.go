@@ -135,11 +135,11 @@ func send(t *testing.T, server *wireServer, method string, body []byte, f fault)
 func TestFaultsThatPass(t *testing.T) {
 	t.Parallel()
 	for name, f := range faults {
+		if f.once {
+			continue // such a failure is not repeated
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if f.once {
-				t.Skip("it does not pass")
-			}
 			server := serveWires(t, f.script, answers)
 			answer, calls, err := send(t, server, http.MethodPut, largeBody, f)
 			require.NoError(t, err)
@@ -154,6 +154,9 @@ func TestFaultsThatStay(t *testing.T) {
 	t.Parallel()
 	for name, f := range faults {
 		for method, attempts := range map[string]int64{"GET": 3, "PUT": 3, "POST": 1} {
+			if method == "POST" && f.early || method == "GET" && strings.Contains(name, "body") {
+				continue // a POST that was not sent is repeated, and a GET has no body
+			}
 			t.Run(name+"/"+method, func(t *testing.T) {
 				t.Parallel()
 				outcome := "exhausted"
@@ -163,15 +166,9 @@ func TestFaultsThatStay(t *testing.T) {
 				case attempts == 1:
 					outcome = "not_retryable"
 				}
-				if f.early && method == "POST" {
-					t.Skip("it is repeated if it was not sent")
-				}
 				body := largeBody
 				if method == "GET" {
 					body = nil
-					if strings.Contains(name, "body") {
-						t.Skip("there is none")
-					}
 				}
 				server := serveWires(t, f.script)
 				_, calls, err := send(t, server, method, body, f) //nolint:bodyclose // there is none
