@@ -88,6 +88,9 @@ var rooms = []room{
 	{path: "resilience/retryhttp", floor: 2, never: chance, may: []string{
 		"internal/clock", "internal/layers", "internal/retryafter", "resilience", "resilience/telemetry",
 	}},
+	{path: "resilience/inspect", floor: 2, never: chance, may: []string{
+		"go.opentelemetry.io/otel/metric", "internal/clock", "resilience", "resilience/telemetry",
+	}},
 
 	{path: "internal/signaltest", floor: kit},
 	{path: "internal/house", floor: tests},

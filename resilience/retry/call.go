@@ -36,6 +36,7 @@ type call struct {
 	timer    clock.Timer
 
 	began    time.Time // if somebody asks for it
+	latest   time.Time // when the latest attempt began, if somebody asks for it
 	firstEnd time.Time // of the first attempt, if another followed
 }
 
@@ -49,6 +50,7 @@ func (c *call) begin(ctx context.Context, p *Policy, r *rules) bool {
 	c.ctx, c.tel = p.tel.Begin(ctx, r.max)
 	if timed {
 		c.began = c.now()
+		c.latest = c.began
 	}
 	if stop := contextStop(c.ctx); stop != nil {
 		notStarted := *stop
@@ -75,6 +77,9 @@ func (c *call) startAttempt() bool {
 		ctx = resilience.WithAttempt(ctx, resilience.Attempt{
 			Policy: c.policy.name, Number: c.attempts, Max: c.rules.max,
 		})
+		if c.tel.Records() {
+			c.latest = c.now()
+		}
 	}
 	ctx = c.tel.AttemptStarted(ctx, c.attempts)
 	if c.rules.AttemptTimeout > 0 {
@@ -171,6 +176,9 @@ func (c *call) failed(err error) resilience.Class {
 		}
 	}
 	c.last = telemetry.Failure{Number: c.attempts, Err: err, ErrorType: errorType}
+	if c.tel.Records() {
+		c.last.Began, c.last.Ended = c.latest, c.now()
+	}
 	c.history.add(Failure{Attempt: c.attempts, Err: err})
 	c.running = false
 	c.tel.AttemptFailed(&c.last)
@@ -310,6 +318,9 @@ func (c *call) finish(err error, end *telemetry.RetryEnd) bool {
 		if !c.firstEnd.IsZero() {
 			end.Latency = clock.Since(s.clock, c.firstEnd)
 		}
+	}
+	if end.Outcome != telemetry.OutcomeSuccess && c.tel.Records() {
+		end.Began, end.Ended = c.latest, c.now()
 	}
 	var last *telemetry.Failure
 	if err != nil && c.attempts > 0 {

@@ -19,8 +19,8 @@ func NewBudget(name string, level BudgetLevel, opts ...Option) (*Budget, error) 
 	if err != nil || s.off {
 		return nil, err
 	}
-	cells, own := registryOf(s.meters()).budgets.get(name)
-	if own {
+	cells, _ := registryOf(s.meters()).budgets.get(name)
+	if cells.name == name { // and not one of many without cells of their own
 		cells.level.Store(&level)
 	}
 	return &Budget{cells}, nil
@@ -28,32 +28,44 @@ func NewBudget(name string, level BudgetLevel, opts ...Option) (*Budget, error) 
 
 // Granted counts a withdrawal that was granted.
 func (b *Budget) Granted() {
-	if b != nil {
-		b.cells.granted.Add(1)
+	if b == nil {
+		return
+	}
+	b.cells.granted.Add(1)
+	if also := b.cells.also; also != nil {
+		also.granted.Add(1)
 	}
 }
 
 // Denied counts a withdrawal that was denied.
 func (b *Budget) Denied() {
-	if b != nil {
-		b.cells.denied.Add(1)
+	if b == nil {
+		return
+	}
+	b.cells.denied.Add(1)
+	if also := b.cells.also; also != nil {
+		also.denied.Add(1)
 	}
 }
 
 // Refunded counts a refund.
 func (b *Budget) Refunded() {
-	if b != nil {
-		b.cells.refunded.Add(1)
+	if b == nil {
+		return
+	}
+	b.cells.refunded.Add(1)
+	if also := b.cells.also; also != nil {
+		also.refunded.Add(1)
 	}
 }
 
 func (c *budgetCells) observe(o metric.Observer, tokens, capacity metric.Float64Observable, withdrawals, refunds metric.Int64Observable) {
 	o.ObserveInt64(withdrawals, c.granted.Value(), c.grantedOption...)
 	o.ObserveInt64(withdrawals, c.denied.Value(), c.deniedOption...)
-	o.ObserveInt64(refunds, c.refunded.Value(), c.name...)
+	o.ObserveInt64(refunds, c.refunded.Value(), c.budgetOption...)
 	if level := c.level.Load(); level != nil {
 		now, full := (*level)()
-		o.ObserveFloat64(tokens, now, c.name...)
-		o.ObserveFloat64(capacity, full, c.name...)
+		o.ObserveFloat64(tokens, now, c.budgetOption...)
+		o.ObserveFloat64(capacity, full, c.budgetOption...)
 	}
 }

@@ -11,6 +11,9 @@ import (
 // retryCells are the counts of all retry policies of one name under one meter
 // provider. They outlive the policies: a counter must never go back.
 type retryCells struct {
+	name string
+	also *retryCells // where metrics report these, if not by themselves
+
 	// Every call that succeeds counts in one of these two; both the calls and the
 	// attempts that succeeded follow from them, which makes the untroubled path one
 	// addition.
@@ -18,28 +21,60 @@ type retryCells struct {
 	afterRetry counter
 	failures   failures
 
+	// These are for the debug page; metrics have them in the histograms.
+	retried, retries, latency counter // calls, attempts, nanoseconds
+	recent                    recentCalls
+
 	successAtOnce, successLater, attemptSuccess []metric.ObserveOption
 
 	// Options of the histograms, made once.
-	delay    []metric.RecordOption
-	latency  [numOutcomes][]metric.RecordOption
-	duration [numOutcomes][]metric.RecordOption
+	options *retryOptions
 }
 
-func newRetryCells(name string) *retryCells {
+// retryOptions are the attributes with which the histograms of one name are recorded.
+type retryOptions struct {
+	delay     []metric.RecordOption
+	byOutcome [numOutcomes][]metric.RecordOption
+}
+
+func newRetryCells(name string, other *retryCells) *retryCells {
+	if other != nil {
+		return &retryCells{name: name, also: other, options: other.options}
+	}
 	policy := AttrPolicyName.String(name)
 	c := &retryCells{
+		name:           name,
 		successAtOnce:  observeOption(policy, AttrOutcome.String(OutcomeSuccess.String())),
 		successLater:   observeOption(policy, AttrOutcome.String(OutcomeSuccessAfterRetry.String())),
 		attemptSuccess: observeOption(policy, AttrAttemptOutcome.String(attemptSuccess)),
-		delay:          recordOption(policy),
+		options:        &retryOptions{delay: recordOption(policy)},
 	}
 	c.failures.policy = policy
 	for o := range numOutcomes {
-		c.latency[o] = recordOption(policy, AttrOutcome.String(o.String()))
-		c.duration[o] = c.latency[o]
+		c.options.byOutcome[o] = recordOption(policy, AttrOutcome.String(o.String()))
 	}
 	return c
+}
+
+func (c *retryCells) succeededAtOnce() {
+	c.atOnce.Add(1)
+	if c.also != nil {
+		c.also.succeededAtOnce()
+	}
+}
+
+func (c *retryCells) succeededLater() {
+	c.afterRetry.Add(1)
+	if c.also != nil {
+		c.also.succeededLater()
+	}
+}
+
+func (c *retryCells) failed(key failureKey) {
+	c.failures.counter(key).Add(1)
+	if c.also != nil {
+		c.also.failed(key)
+	}
 }
 
 func observeOption(attrs ...attribute.KeyValue) []metric.ObserveOption {
@@ -135,12 +170,16 @@ func (f *failures) add(key failureKey) *counter {
 	return &c.counter
 }
 
-func (f *failures) observe(o metric.Observer, calls, attempts metric.Int64Observable) {
-	m := f.known.Load()
-	if m == nil {
-		return
+// all returns the counters, in the order of their appearance.
+func (f *failures) all() []*failureCounter {
+	if m := f.known.Load(); m != nil {
+		return m.ordered
 	}
-	for _, c := range m.ordered {
+	return nil
+}
+
+func (f *failures) observe(o metric.Observer, calls, attempts metric.Int64Observable) {
+	for _, c := range f.all() {
 		instrument := calls
 		if c.key.attempt {
 			instrument = attempts
@@ -151,16 +190,24 @@ func (f *failures) observe(o metric.Observer, calls, attempts metric.Int64Observ
 
 // budgetCells are the counts of all budgets of one name under one meter provider.
 type budgetCells struct {
+	name string
+	also *budgetCells // where metrics report these, if not by themselves
+
 	granted, denied, refunded counter
 
-	level                             atomic.Pointer[BudgetLevel]
-	name, grantedOption, deniedOption []metric.ObserveOption
+	level atomic.Pointer[BudgetLevel]
+
+	budgetOption, grantedOption, deniedOption []metric.ObserveOption
 }
 
-func newBudgetCells(name string) *budgetCells {
+func newBudgetCells(name string, other *budgetCells) *budgetCells {
+	if other != nil {
+		return &budgetCells{name: name, also: other}
+	}
 	budget := AttrBudgetName.String(name)
 	return &budgetCells{
-		name:          observeOption(budget),
+		name:          name,
+		budgetOption:  observeOption(budget),
 		grantedOption: observeOption(budget, AttrBudgetResult.String(resultGranted)),
 		deniedOption:  observeOption(budget, AttrBudgetResult.String(resultDenied)),
 	}

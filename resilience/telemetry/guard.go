@@ -29,7 +29,7 @@ func newGuard(kind guardKind, name string, levels func() []float64, opts []Optio
 	}
 	r := registryOf(s.meters())
 	cells, own := r.guards[kind].names.get(name)
-	if own && levels != nil {
+	if cells.name == name && levels != nil { // and not one of many without cells of their own
 		cells.levels.Store(&levels)
 	}
 	e := newEmitter(s)
@@ -38,11 +38,8 @@ func newGuard(kind guardKind, name string, levels func() []float64, opts []Optio
 
 // Count counts one call.
 func (g *Guard) Count(r Result) {
-	if g == nil {
-		return
-	}
-	if c := g.cells.calls[r]; c != nil {
-		c.Add(1)
+	if g != nil {
+		g.cells.count(r)
 	}
 }
 

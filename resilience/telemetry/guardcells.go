@@ -13,6 +13,8 @@ import (
 // provider. Like those of retry policies they outlive the guards.
 type guardCells struct {
 	kind   guardKind
+	name   string
+	also   *guardCells          // where metrics report these, if not by themselves
 	calls  [numResults]*counter // nil for a result that is none of the kind
 	events []counter
 	// levels returns the levels of the newest guard of the name, one for each series of
@@ -25,12 +27,19 @@ type guardCells struct {
 	wait         []metric.RecordOption
 }
 
-func newGuardCells(kind guardKind, name string) *guardCells {
+func newGuardCells(kind guardKind, name string, other *guardCells) *guardCells {
 	table := &guardTable[kind]
-	policy := AttrPolicyName.String(name)
-	c := &guardCells{kind: kind, events: make([]counter, len(table.events.values)), wait: recordOption(policy)}
+	c := &guardCells{kind: kind, name: name, also: other, events: make([]counter, len(table.events.values))}
 	for _, r := range table.results {
 		c.calls[r] = new(counter)
+	}
+	if other != nil {
+		c.wait = other.wait
+		return c
+	}
+	policy := AttrPolicyName.String(name)
+	c.wait = recordOption(policy)
+	for _, r := range table.results {
 		c.callOptions[r] = observeOption(policy, AttrResult.String(r.String()))
 	}
 	for _, value := range table.events.values {
@@ -62,7 +71,7 @@ type guardInstruments struct {
 func (g *guardInstruments) makeInstruments(kind guardKind, meter metric.Meter) (observables []metric.Observable) {
 	table := &guardTable[kind]
 	g.kind = kind
-	g.names.make = func(name string) *guardCells { return newGuardCells(kind, name) }
+	g.names.make = func(name string, other *guardCells) *guardCells { return newGuardCells(kind, name, other) }
 	counter := orElse[metric.Int64ObservableCounter](noop.Int64ObservableCounter{})
 	if table.calls != "" {
 		calls := counter(meter.Int64ObservableCounter(table.calls, metric.WithUnit("{call}"),
@@ -108,7 +117,7 @@ func (l *levelMetric) instrument(meter metric.Meter) (observe func(metric.Observ
 
 // observe reports the counts and levels of all guards of the kind.
 func (g *guardInstruments) observe(o metric.Observer) {
-	for _, c := range g.names.all() {
+	for _, c := range g.names.reported() {
 		for r, count := range c.calls {
 			if count != nil {
 				o.ObserveInt64(g.calls, count.Value(), c.callOptions[r]...)
@@ -131,10 +140,23 @@ func (g *guardInstruments) observe(o metric.Observer) {
 	}
 }
 
+// count counts a call by its result. What the kind does not know counts nowhere.
+func (c *guardCells) count(r Result) {
+	if n := c.calls[r]; n != nil {
+		n.Add(1)
+	}
+	if c.also != nil {
+		c.also.count(r)
+	}
+}
+
 // event counts an event by the value of its attribute. What the kind does not know counts
 // nowhere.
 func (c *guardCells) event(value string) {
 	if i := slices.Index(guardTable[c.kind].events.values, value); i >= 0 {
 		c.events[i].Add(1)
+	}
+	if c.also != nil {
+		c.also.event(value)
 	}
 }

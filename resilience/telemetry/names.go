@@ -201,3 +201,6 @@ const (
 
 // panicType is the error type of a call that ended by a panic: there is no error.
 const panicType = "panic"
+
+// panicText is what is shown of it.
+const panicText = "the operation panicked or left its goroutine"

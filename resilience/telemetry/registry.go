@@ -4,9 +4,7 @@ import (
 	"context"
 	"reflect"
 	"runtime"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"weak"
 
 	"go.opentelemetry.io/otel"
@@ -55,7 +53,13 @@ func registryOf(provider metric.MeterProvider) *registry {
 	case v.Comparable():
 		key = provider
 	default: // readers add up what several registries report under one name
-		return newRegistry(provider)
+		made := newRegistry(provider)
+		key = pointer{v.Type(), reflect.ValueOf(made).Pointer()}
+		registries.Lock()
+		defer registries.Unlock()
+		registries.byProvider[key] = weak.Make(made)
+		runtime.AddCleanup(made, forget, key)
+		return made
 	}
 	if r := lookUp(key); r != nil {
 		return r
@@ -126,10 +130,10 @@ func newRegistry(provider metric.MeterProvider) *registry {
 
 	observables := append(r.makeGuardInstruments(meter), calls, attempts, tokens, capacity, withdrawals, refunds)
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		for _, c := range r.retries.all() {
+		for _, c := range r.retries.reported() {
 			c.observe(o, calls, attempts)
 		}
-		for _, c := range r.budgets.all() {
+		for _, c := range r.budgets.reported() {
 			c.observe(o, tokens, capacity, withdrawals, refunds)
 		}
 		for kind := range r.guards {
@@ -164,42 +168,4 @@ func orElse[T any](other T) func(instrument T, err error) T {
 		}
 		return instrument
 	}
-}
-
-// names holds cells by name, MaxNames of them at most. What is beyond shares the
-// cells of Other.
-type names[C any] struct {
-	make    func(name string) *C
-	mu      sync.Mutex
-	byName  map[string]*C
-	ordered atomic.Pointer[[]*C] // as they appeared
-}
-
-func (n *names[C]) get(name string) (cells *C, own bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if c := n.byName[name]; c != nil {
-		return c, true
-	}
-	if len(n.byName) >= MaxNames && name != Other {
-		name = Other
-		if c := n.byName[name]; c != nil {
-			return c, false
-		}
-	}
-	if n.byName == nil {
-		n.byName = make(map[string]*C)
-	}
-	c := n.make(name)
-	n.byName[name] = c
-	ordered := append(slices.Clone(n.all()), c) // readers go on with the slice that they have
-	n.ordered.Store(&ordered)
-	return c, name != Other
-}
-
-func (n *names[C]) all() []*C {
-	if ordered := n.ordered.Load(); ordered != nil {
-		return *ordered
-	}
-	return nil
 }

@@ -52,15 +52,16 @@ func (r *Retry) Watches(ctx context.Context) bool {
 		r.settings.events == EventsAll && (r.logger != nil || trace.SpanFromContext(ctx).IsRecording())
 }
 
-// Times reports whether the duration of a call under ctx is recorded.
+// Times reports whether the duration of a call under ctx is recorded: in metrics, or on the
+// debug page, as there was trouble lately.
 func (r *Retry) Times(ctx context.Context) bool {
-	return r != nil && r.settings.duration != DurationsNever && r.registry.duration.Enabled(ctx)
+	return r != nil && (r.settings.duration != DurationsNever && r.registry.duration.Enabled(ctx) || r.cells.recent.timed.Load() > 0)
 }
 
 // SucceededAtOnce counts a call whose first attempt succeeded.
 func (r *Retry) SucceededAtOnce() {
 	if r != nil {
-		r.cells.atOnce.Add(1)
+		r.cells.succeededAtOnce()
 	}
 }
 

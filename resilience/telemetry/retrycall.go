@@ -19,6 +19,7 @@ type RetryCall struct {
 	attempt   trace.Span      // of the attempt under way, nil without WithSpans
 	max       int
 	scheduled bool // a retry was announced
+	timeline  []TroubledAttempt
 }
 
 // A Failure is an attempt that failed.
@@ -26,7 +27,11 @@ type Failure struct {
 	Number    int // of the attempt, from 1
 	Err       error
 	ErrorType string
-	text      string // what may be shown of Err, made when it is needed
+	// When the attempt began and ended, if [RetryCall.Records] asked for it. Began is zero
+	// if it did not ask by then.
+	Began, Ended time.Time
+
+	text string // what may be shown of Err, made when it is needed
 }
 
 // A RetryEnd is the end of a call.
@@ -45,6 +50,9 @@ type RetryEnd struct {
 	Timed    bool
 	// Latency is the time from the end of the first attempt to the end of the call.
 	Latency time.Duration
+	// Began is when the last attempt began, and Ended when the call ended, if
+	// [RetryCall.Records] asked for it.
+	Began, Ended time.Time
 }
 
 // AttemptStarted returns the context for the attempt of that number.
@@ -77,7 +85,7 @@ func (c *RetryCall) AttemptFailed(f *Failure) {
 	if c.retry == nil {
 		return
 	}
-	c.retry.cells.failures.counter(failureKey{true, attemptFailure, f.ErrorType}).Add(1)
+	c.retry.cells.failed(failureKey{true, attemptFailure, f.ErrorType})
 	if c.attempt != nil {
 		c.fail(c.attempt, f)
 		c.attempt = nil
@@ -90,8 +98,8 @@ func (c *RetryCall) AttemptPanicked(number int) {
 	if c.retry == nil {
 		return
 	}
-	c.retry.cells.failures.counter(failureKey{true, attemptPanic, panicType}).Add(1)
-	c.emitAttemptFailed(&Failure{Number: number, ErrorType: panicType, text: "the operation panicked or left its goroutine"})
+	c.retry.cells.failed(failureKey{true, attemptPanic, panicType})
+	c.emitAttemptFailed(&Failure{Number: number, ErrorType: panicType, text: panicText})
 	if c.attempt != nil {
 		c.attempt.SetStatus(codes.Error, panicType)
 		c.attempt.SetAttributes(AttrErrorType.String(panicType))
@@ -107,6 +115,7 @@ func (c *RetryCall) RetryScheduled(f *Failure, delay time.Duration, pushback boo
 		return
 	}
 	c.scheduled = true
+	c.note(f, delay, pushback)
 	c.emitRetryScheduled(f, delay, pushback)
 }
 
@@ -115,7 +124,8 @@ func (c *RetryCall) RetrySent(delay time.Duration) {
 	if c.retry == nil {
 		return
 	}
-	c.retry.registry.delay.Record(c.ctx, delay.Seconds(), c.retry.cells.delay...)
+	c.retry.registry.delay.Record(c.ctx, delay.Seconds(), c.retry.cells.options.delay...)
+	c.retry.cells.retries.Add(1)
 }
 
 // End counts the call and ends its span. The last failure is nil if the call succeeded
@@ -127,18 +137,21 @@ func (c *RetryCall) End(e *RetryEnd, last *Failure) {
 	cells, registry := c.retry.cells, c.retry.registry
 	switch e.Outcome {
 	case OutcomeSuccess:
-		cells.atOnce.Add(1)
+		cells.succeededAtOnce()
 	case OutcomeSuccessAfterRetry:
-		cells.afterRetry.Add(1)
+		cells.succeededLater()
 	default:
-		cells.failures.counter(failureKey{false, e.Outcome.String(), e.errorType(last)}).Add(1)
+		cells.failed(failureKey{false, e.Outcome.String(), e.errorType(last)})
 	}
 	if e.Attempts > 1 {
-		registry.latency.Record(c.ctx, e.Latency.Seconds(), cells.latency[e.Outcome]...)
+		registry.latency.Record(c.ctx, e.Latency.Seconds(), cells.options.byOutcome[e.Outcome]...)
+		cells.retried.Add(1)
+		cells.latency.Add(int64(e.Latency))
 	}
+	c.keep(e, last)
 	if e.Timed && e.Attempts > 0 && (c.retry.settings.duration == DurationsAlways ||
 		c.retry.settings.duration == DurationsRetried && e.Attempts > 1) {
-		registry.duration.Record(c.ctx, e.Duration.Seconds(), cells.duration[e.Outcome]...)
+		registry.duration.Record(c.ctx, e.Duration.Seconds(), cells.options.byOutcome[e.Outcome]...)
 	}
 	c.emitEnd(e, last)
 	if c.span == nil {

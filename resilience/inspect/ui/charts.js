@@ -1,0 +1,174 @@
+// Small charts. What they show differs in shape, not in colour alone: calls are a line, retries a dashed line,
+// failures a filled area that stands on the ground.
+
+import { el, setAttribute, svg } from "./dom.js";
+import { MAX_VALUES } from "./state.js";
+
+const HEIGHT = 100; // of every drawing, in its own units
+
+/**
+ * Makes a chart of histories. Series say how each is drawn: { key, shape: "line" | "dashed" | "area", sparse }.
+ * A sparse series is drawn only where it is not 0.
+ */
+export function chart(series, className) {
+  const paths = series.map((s) => svg("path", { class: `series ${s.shape} ${s.key}`, "vector-effect": "non-scaling-stroke" }));
+  const drawing = svg("svg", {
+    class: `chart ${className}`, role: "img", viewBox: `0 0 ${MAX_VALUES} ${HEIGHT}`, preserveAspectRatio: "none",
+  }, ...paths);
+  return {
+    element: drawing,
+    /** Draws the histories on a scale up to max, or up to their largest value. Returns that. */
+    draw(history, label, max = largest(series.map((s) => history[s.key]))) {
+      series.forEach((s, i) => {
+        const draw = s.shape === "area" ? area : line;
+        setAttribute(paths[i], "d", draw(history[s.key] ?? [], max || 1, s.sparse));
+      });
+      setAttribute(drawing, "aria-label", label);
+      return max;
+    },
+  };
+}
+
+/** The largest known value of several histories. */
+export function largest(histories) {
+  let max = 0;
+  for (const values of histories) {
+    for (const v of values ?? []) if (v > max) max = v;
+  }
+  return max;
+}
+
+// The newest value is at the right edge.
+const left = (values, i) => MAX_VALUES - values.length + i;
+const top = (value, max) => round(HEIGHT - (Math.min(value, max) / max) * (HEIGHT - 6) - 2);
+const round = (n) => Math.round(n * 100) / 100;
+
+/** The path of a line; it has a gap where values are not known. */
+export function line(values, max, sparse = false) {
+  let path = "";
+  let down = false;
+  values.forEach((v, i) => {
+    const empty = (x) => x === null || x === undefined || (sparse && x === 0);
+    if (empty(v) && (v === null || !sparse || (empty(values[i - 1]) && empty(values[i + 1])))) {
+      down = false;
+      return;
+    }
+    const y = top(v, max);
+    path += down ? `L${left(values, i) + 0.5} ${y}` : `M${left(values, i)} ${y}H${left(values, i) + 0.5}`;
+    down = true;
+  });
+  return path;
+}
+
+/** The path of an area in steps. What is not 0 can be seen, however small. */
+export function area(values, max) {
+  let path = "";
+  values.forEach((v, i) => {
+    if (!v) return;
+    path += `M${left(values, i)} ${HEIGHT}V${Math.min(top(v, max), HEIGHT - 8)}h1V${HEIGHT}z`;
+  });
+  return path;
+}
+
+/** The heights of the states of a breaker in its strip: a line on the ground, half, full. */
+const STATE_TOP = new Map([["closed", 88], ["half_open", 50], ["open", 4], ["forced_open", 4], ["disabled", 88]]);
+
+/** Neighbours of the same state as one, without those that are not known: [{ state, from, to }], in values. */
+export function runs(states) {
+  const all = [];
+  (states ?? []).forEach((state, i) => {
+    const last = all.at(-1);
+    if (last && last.state === state) last.to = i + 1;
+    else all.push({ state, from: i, to: i + 1 });
+  });
+  return all.filter((run) => run.state);
+}
+
+/** Makes a strip of the states of a breaker over time. */
+export function strip(className) {
+  const drawing = svg("svg", {
+    class: `chart strip ${className}`, role: "img", viewBox: `0 0 ${MAX_VALUES} ${HEIGHT}`, preserveAspectRatio: "none",
+  });
+  let drawn = "";
+  return {
+    element: drawing,
+    draw(states, label) {
+      const all = runs(states);
+      const shape = JSON.stringify([all, states.length]);
+      if (shape !== drawn) {
+        drawn = shape;
+        drawing.replaceChildren(...all.map((run) => {
+          const y = STATE_TOP.get(run.state) ?? 88;
+          return svg("rect", {
+            class: `state-${STATE_TOP.has(run.state) ? run.state : "other"}`,
+            x: left(states, run.from), width: run.to - run.from, y, height: HEIGHT - y,
+          });
+        }));
+      }
+      setAttribute(drawing, "aria-label", label);
+    },
+  };
+}
+
+/** Makes a bar of parts one beside the other. */
+export function stackedBar() {
+  const bar = el("div", { class: "bar", "aria-hidden": "true" });
+  let drawn = "";
+  return {
+    element: bar,
+    /** Draws parts: [{ className, n }]. */
+    draw(parts) {
+      const sum = parts.reduce((a, p) => a + p.n, 0);
+      const shape = JSON.stringify(parts.map((p) => [p.className, round((p.n / sum) * 100)]));
+      if (shape === drawn) return;
+      drawn = shape;
+      bar.replaceChildren(...parts.map((p) => {
+        const part = el("span", { class: `part ${p.className}` });
+        part.style.flexGrow = p.n / sum;
+        return part;
+      }));
+    },
+  };
+}
+
+/** Makes a bar that is filled up to a share of 1. */
+export function meter() {
+  const fill = el("span", { class: "fill" });
+  return {
+    element: el("div", { class: "meter", "aria-hidden": "true" }, fill),
+    draw(share) {
+      const width = `${round(Math.max(0, Math.min(1, share || 0)) * 100)}%`;
+      if (fill.style.width !== width) fill.style.width = width;
+    },
+  };
+}
+
+/** Draws only what can be seen: calls draw of a row when it comes into view, and on update while it is there. */
+export function whenVisible() {
+  const draws = new Map();
+  const visible = new Set();
+  const observer = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (entry.isIntersecting) {
+        visible.add(entry.target);
+        draws.get(entry.target)?.();
+      } else {
+        visible.delete(entry.target);
+      }
+    }
+  }, { rootMargin: "200px" });
+  return {
+    watch(element, draw) {
+      draws.set(element, draw);
+      observer.observe(element);
+    },
+    forget(element) {
+      draws.delete(element);
+      visible.delete(element);
+      observer.unobserve(element);
+    },
+    update() {
+      for (const element of visible) draws.get(element)?.();
+    },
+  };
+}
