@@ -46,6 +46,7 @@ var imports = map[string]string{
 	"budget":     toolkit + "/resilience/budget",
 	"bulkhead":   toolkit + "/resilience/bulkhead",
 	"fallback":   toolkit + "/resilience/fallback",
+	"inspect":    toolkit + "/resilience/inspect",
 	"hedge":      toolkit + "/resilience/hedge",
 	"ratelimit":  toolkit + "/resilience/ratelimit",
 	"resilience": toolkit + "/resilience",

@@ -85,7 +85,7 @@ type fixture struct {
 	tel  []telemetry.Option
 }
 
-func newFixture(t testing.TB, opts ...inspect.Option) *fixture {
+func newFixture(t *testing.T, opts ...inspect.Option) *fixture {
 	t.Helper()
 	provider := new(ownProvider)
 	page, err := inspect.New(append([]inspect.Option{inspect.WithMeterProvider(provider)}, opts...)...)
@@ -94,15 +94,15 @@ func newFixture(t testing.TB, opts ...inspect.Option) *fixture {
 	return &fixture{page, []telemetry.Option{telemetry.WithMeterProvider(provider)}}
 }
 
-func get(t testing.TB, h http.Handler, target string) *httptest.ResponseRecorder {
+func get(t *testing.T, h http.Handler, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, http.NoBody))
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody))
 	return w
 }
 
 // read returns what the page shows, or what is new since a cursor.
-func (f *fixture) read(t testing.TB, since string) *document {
+func (f *fixture) read(t *testing.T, since string) *document {
 	t.Helper()
 	w := get(t, f.page, "/debug/resilience/state.json?since="+since)
 	require.Equal(t, http.StatusOK, w.Code)

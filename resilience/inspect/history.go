@@ -81,7 +81,10 @@ func (h *history) note(live telemetry.Live) {
 		var calls, failed int64
 		for outcome, n := range p.Calls {
 			calls += n
-			if telemetry.Outcome(outcome) > telemetry.OutcomeSuccessAfterRetry {
+			switch telemetry.Outcome(outcome) {
+			case telemetry.OutcomeSuccess, telemetry.OutcomeSuccessAfterRetry:
+			case telemetry.OutcomeCanceled, telemetry.OutcomeNotStarted: // as the caller wanted
+			default:
 				failed += n
 			}
 		}
@@ -89,7 +92,7 @@ func (h *history) note(live telemetry.Live) {
 		t.failed.set(h.latest, float64(failed))
 		t.retried.set(h.latest, float64(p.Retried))
 		t.retries.set(h.latest, float64(p.Retries))
-		t.latency.set(h.latest, p.Latency.Seconds())
+		t.latency.set(h.latest, p.Latency.Round(time.Millisecond).Seconds())
 	}
 	for _, b := range live.Budgets {
 		t := track(h.budgets, b.Name, budgetTrack{first: max(h.latest, 1)})
@@ -103,7 +106,7 @@ func (h *history) note(live telemetry.Live) {
 		var calls, rejected int64
 		for _, r := range g.Results {
 			calls += r.N
-			if r.Name == telemetry.ResultRejected.String() {
+			if r.Name == telemetry.ResultRejected.String() || r.Name == telemetry.ResultTimedOut.String() {
 				rejected += r.N
 			}
 		}
@@ -192,8 +195,12 @@ type number float64
 func (n number) MarshalJSON() ([]byte, error) { return n.append(nil, 64), nil }
 
 func (n number) append(text []byte, bits int) []byte {
-	if f := float64(n); !math.IsNaN(f) && !math.IsInf(f, 0) {
+	switch f := float64(n); {
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return append(text, "null"...)
+	case f == math.Trunc(f) && math.Abs(f) < 1<<53: // most are counts, and this is faster
+		return strconv.AppendInt(text, int64(f), 10)
+	default:
 		return strconv.AppendFloat(text, f, 'g', -1, bits)
 	}
-	return append(text, "null"...)
 }

@@ -43,7 +43,8 @@ func WithTraceURL(template string) Option {
 		u, err := url.Parse(filled)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil ||
 			!strings.Contains(template, "{trace_id}") {
-			return fmt.Errorf("trace_url: %q is not allowed: want an http or https URL with {trace_id} in it and without a password", shorten(template))
+			return fmt.Errorf("trace_url: %q is not allowed: want an http or https URL with {trace_id} in it and without a password",
+				shorten(template))
 		}
 		return nil
 	}

@@ -26,6 +26,8 @@ type healthAnswer struct {
 	Checks map[string][]observation `json:"checks,omitempty"`
 }
 
+//
+//nolint:tagliatelle // the names are those of the draft
 type observation struct {
 	Type          string    `json:"componentType,omitempty"`
 	ObservedValue any       `json:"observedValue,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -76,32 +77,27 @@ func (i *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		i.serveText(w)
 	case ok:
 		header.Set("Content-Type", file.mimeType)
-		header.Set("Etag", file.etag)
+		header.Set("ETag", file.etag)
 		header.Set("Cache-Control", "no-cache") // asks whether it is still the same
 		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(file.content))
 	case strings.HasSuffix(r.Pattern, "/") || strings.Contains(name, "."):
 		http.NotFound(w, r)
 	default: // mounted at a path without its slash, from which relative links would lead astray
-		header.Set("Location", name+"/")
+		header.Set("Location", "./"+url.PathEscape(name)+"/")
 		w.WriteHeader(http.StatusMovedPermanently)
 	}
 }
 
 func (i *Inspector) serveJSON(w http.ResponseWriter, r *http.Request) {
-	body, err := json.Marshal(i.state(parseCursor(r.URL.Query().Get("since"))))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	serve(w, "application/json", append(body, '\n'))
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	// It is encoded as a whole before the first byte is written, and everything in it can be.
+	_ = json.NewEncoder(w).Encode(i.state( //nolint:errchkjson // see above
+		parseCursor(r.URL.Query().Get("since"))))
 }
 
 func (i *Inspector) serveText(w http.ResponseWriter) {
-	serve(w, "text/plain; charset=utf-8", i.state(cursor{}).text())
-}
-
-func serve(w http.ResponseWriter, mimeType string, body []byte) {
-	w.Header().Set("Content-Type", mimeType)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // who does not read it does not need it
+	_, _ = w.Write(i.state(cursor{}).text()) // who does not read it does not need it
 }

@@ -14,6 +14,25 @@ import (
 	"github.com/observable-go/toolkit/resilience/inspect"
 )
 
+// A page is what a browser got, after redirections.
+type page struct {
+	code           int
+	path, mimeType string
+	body           []byte
+}
+
+func fetch(t *testing.T, server *httptest.Server, path string) page {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, http.NoBody)
+	require.NoError(t, err)
+	answer, err := server.Client().Do(request)
+	require.NoError(t, err)
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	return page{answer.StatusCode, answer.Request.URL.Path, answer.Header.Get("Content-Type"), body}
+}
+
 // The page works wherever it is mounted.
 func TestMounts(t *testing.T) {
 	t.Parallel()
@@ -44,26 +63,34 @@ func TestMounts(t *testing.T) {
 			"state.json": "application/json",
 			"state.txt":  "text/plain; charset=utf-8",
 		} {
-			answer, err := server.Client().Get(server.URL + mount.root + path)
-			require.NoError(t, err)
-			body, err := io.ReadAll(answer.Body)
-			require.NoError(t, err)
-			require.NoError(t, answer.Body.Close())
-			assert.Equal(t, http.StatusOK, answer.StatusCode, "%s: %s", mount.name, path)
-			assert.Equal(t, mimeType, answer.Header.Get("Content-Type"), "%s: %s", mount.name, path)
-			assert.NotEmpty(t, body)
+			answer := fetch(t, server, mount.root+path)
+			assert.Equal(t, http.StatusOK, answer.code, "%s: %s", mount.name, path)
+			assert.Equal(t, mimeType, answer.mimeType, "%s: %s", mount.name, path)
+			assert.NotEmpty(t, answer.body)
 		}
 		if root := strings.TrimSuffix(mount.root, "/"); root != "" {
-			answer, err := server.Client().Get(server.URL + root)
-			require.NoError(t, err)
-			require.NoError(t, answer.Body.Close())
-			assert.Equal(t, http.StatusOK, answer.StatusCode, mount.name)
-			assert.Equal(t, mount.root, answer.Request.URL.Path, "%s: relative links need the slash", mount.name)
+			answer := fetch(t, server, root)
+			assert.Equal(t, http.StatusOK, answer.code, mount.name)
+			assert.Equal(t, mount.root, answer.path, "%s: relative links need the slash", mount.name)
 		}
-		answer, err := server.Client().Get(server.URL + mount.root + "no-such.file")
-		require.NoError(t, err)
-		require.NoError(t, answer.Body.Close())
-		assert.Equal(t, http.StatusNotFound, answer.StatusCode, mount.name)
+		answer := fetch(t, server, mount.root+"no-such.file")
+		assert.Equal(t, http.StatusNotFound, answer.code, mount.name)
+	}
+}
+
+// The redirection to the slash leads nowhere else, whatever the path is.
+func TestRedirectionStays(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for path, want := range map[string]string{
+		"/debug/resilience":      "./resilience/",
+		"//evil":                 "./evil/",
+		"/javascript:alert":      "./javascript:alert/",
+		"/a%0d%0aSet-Cookie:x=y": "./a%0D%0ASet-Cookie:x=y/",
+	} {
+		w := get(t, f.page, path)
+		assert.Equal(t, http.StatusMovedPermanently, w.Code, path)
+		assert.Equal(t, want, w.Header().Get("Location"))
 	}
 }
 
@@ -79,9 +106,9 @@ func TestHeaders(t *testing.T) {
 	}
 	assert.Equal(t, "no-store", get(t, f.page, "/state.json").Header().Get("Cache-Control"))
 
-	etag := get(t, f.page, "/page.js").Header().Get("Etag")
+	etag := get(t, f.page, "/page.js").Header().Get("ETag")
 	require.NotEmpty(t, etag)
-	again := httptest.NewRequest(http.MethodGet, "/page.js", http.NoBody)
+	again := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/page.js", http.NoBody)
 	again.Header.Set("If-None-Match", etag)
 	w := httptest.NewRecorder()
 	f.page.ServeHTTP(w, again)
@@ -95,12 +122,12 @@ func TestOnlyReads(t *testing.T) {
 	for name, handler := range map[string]http.Handler{"page": newFixture(t).page, "live": health.Live(), "ready": health.Ready()} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"} {
 			w := httptest.NewRecorder()
-			handler.ServeHTTP(w, httptest.NewRequest(method, "/state.json", http.NoBody))
+			handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, "/state.json", http.NoBody))
 			assert.Equal(t, http.StatusMethodNotAllowed, w.Code, "%s %s", method, name)
 			assert.Equal(t, "GET, HEAD", w.Header().Get("Allow"))
 		}
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/state.json", http.NoBody))
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodHead, "/state.json", http.NoBody))
 		assert.Equal(t, http.StatusOK, w.Code, name)
 	}
 }
@@ -130,12 +157,14 @@ func TestPageIsWhole(t *testing.T) {
 	assert.NotContains(t, page, "//")
 	assert.Contains(t, page, "<noscript>")
 	for _, part := range strings.Split(page, `<script`)[1:] {
-		assert.Contains(t, part[:strings.Index(part, ">")], "src=", "no inline script")
+		tag, _, _ := strings.Cut(part, ">")
+		assert.Contains(t, tag, "src=", "no inline script")
 	}
 }
 
 func TestHandlerIsOne(t *testing.T) {
 	t.Parallel()
-	assert.Same(t, inspect.Handler(), inspect.Handler())
+	first, second := inspect.Handler(), inspect.Handler()
+	assert.Same(t, first, second)
 	assert.Equal(t, http.StatusOK, get(t, inspect.Handler(), "/debug/resilience/").Code)
 }

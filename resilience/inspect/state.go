@@ -134,46 +134,18 @@ func (i *Inspector) state(since cursor) *state {
 	w := h.window(since.sample)
 	for n := range live.Policies {
 		p := &live.Policies[n]
-		t := track(h.policies, p.Name, policyTrack{first: w.latest + 1})
-		shown := policyState{
-			Name: p.Name, Calls: make(map[string]int64), Errors: p.Errors(),
-			Attempts: p.Attempts, Retries: p.Retries, Retried: p.Retried, Latency: p.Latency.Seconds(),
-			History: policyHistory{
-				Calls: w.values(&t.calls.series, t.first), Failed: w.values(&t.failed.series, t.first),
-				Retried: w.values(&t.retried.series, t.first), Retries: w.values(&t.retries.series, t.first),
-				Latency: w.values(&t.latency.series, t.first),
-			},
-			Troubled: []troubledCall{},
-		}
-		for outcome, count := range p.Calls {
-			if count > 0 {
-				shown.Calls[telemetry.Outcome(outcome).String()] = count
-			}
-		}
-		var calls []*telemetry.TroubledCall
-		calls, shown.Dropped = p.Troubled()
-		for _, c := range calls {
-			if c.ID+overlap > since.call {
-				shown.Troubled = append(shown.Troubled, newTroubledCall(c))
-				next.call = max(next.call, c.ID)
-			}
+		shown := newPolicyState(p, track(h.policies, p.Name, policyTrack{first: w.latest + 1}), w, since.call)
+		if len(shown.Troubled) > 0 {
+			next.call = max(next.call, shown.Troubled[0].ID) // the newest comes first
 		}
 		s.Policies = append(s.Policies, shown)
 	}
 	for _, b := range live.Budgets {
-		t := track(h.budgets, b.Name, budgetTrack{first: w.latest + 1})
-		s.Budgets = append(s.Budgets, budgetState{
-			Name: b.Name, Tokens: number(b.Tokens), Capacity: number(b.Capacity),
-			Granted: b.Granted, Denied: b.Denied, Refunded: b.Refunded,
-			History: budgetHistory{
-				w.values(&t.tokens, t.first), w.values(&t.granted.series, t.first), w.values(&t.denied.series, t.first),
-			},
-		})
+		s.Budgets = append(s.Budgets, newBudgetState(&b, track(h.budgets, b.Name, budgetTrack{first: w.latest + 1}), w))
 	}
 	for n := range live.Guards {
 		g := &live.Guards[n]
-		t := track(h.guards, guardName{g.Kind, g.Name}, guardTrack{first: w.latest + 1})
-		s.Guards = append(s.Guards, newGuardState(g, t, w))
+		s.Guards = append(s.Guards, newGuardState(g, track(h.guards, guardName{g.Kind, g.Name}, guardTrack{first: w.latest + 1}), w))
 	}
 	s.Cursor = next.String()
 	return s
@@ -182,6 +154,43 @@ func (i *Inspector) state(since cursor) *state {
 // overlap is how many of the latest troubled calls are repeated in the next answer: calls
 // that end at the same time may appear in another order than that of their ids.
 const overlap = 64
+
+// newPolicyState shows a policy, with the troubled calls after one.
+func newPolicyState(p *telemetry.LivePolicy, t *policyTrack, w window, after uint64) policyState {
+	s := policyState{
+		Name: p.Name, Calls: make(map[string]int64), Errors: p.Errors(),
+		Attempts: p.Attempts, Retries: p.Retries, Retried: p.Retried, Latency: seconds(p.Latency),
+		History: policyHistory{
+			Calls: w.values(&t.calls.series, t.first), Failed: w.values(&t.failed.series, t.first),
+			Retried: w.values(&t.retried.series, t.first), Retries: w.values(&t.retries.series, t.first),
+			Latency: w.values(&t.latency.series, t.first),
+		},
+		Troubled: []troubledCall{},
+	}
+	for outcome, count := range p.Calls {
+		if count > 0 {
+			s.Calls[telemetry.Outcome(outcome).String()] = count
+		}
+	}
+	calls, dropped := p.Troubled()
+	s.Dropped = dropped
+	for _, c := range calls {
+		if c.ID+overlap > after {
+			s.Troubled = append(s.Troubled, newTroubledCall(c))
+		}
+	}
+	return s
+}
+
+func newBudgetState(b *telemetry.LiveBudget, t *budgetTrack, w window) budgetState {
+	return budgetState{
+		Name: b.Name, Tokens: number(b.Tokens), Capacity: number(b.Capacity),
+		Granted: b.Granted, Denied: b.Denied, Refunded: b.Refunded,
+		History: budgetHistory{
+			w.values(&t.tokens, t.first), w.values(&t.granted.series, t.first), w.values(&t.denied.series, t.first),
+		},
+	}
+}
 
 func newGuardState(g *telemetry.LiveGuard, t *guardTrack, w window) guardState {
 	s := guardState{
@@ -216,7 +225,7 @@ func newTroubledCall(c *telemetry.TroubledCall) troubledCall {
 	}
 	call := troubledCall{
 		ID: c.ID, Outcome: c.Outcome.String(), Reason: c.Reason, Budget: c.Budget, Nested: c.Nested,
-		Began: began.UTC(), Duration: c.Ended.Sub(began).Seconds(), Attempts: c.Attempts, Max: c.Max,
+		Began: began.UTC(), Duration: seconds(c.Ended.Sub(began)), Attempts: c.Attempts, Max: c.Max,
 		Timeline: make([]troubledAttempt, 0, len(c.Timeline)),
 	}
 	if c.Span.IsValid() {
@@ -224,17 +233,20 @@ func newTroubledCall(c *telemetry.TroubledCall) troubledCall {
 	}
 	for _, a := range c.Timeline {
 		shown := troubledAttempt{
-			Attempt: a.Number, End: a.Ended.Sub(began).Seconds(), ErrorType: a.ErrorType, Error: a.Error, Pushback: a.Pushback,
+			Attempt: a.Number, End: seconds(a.Ended.Sub(began)), ErrorType: a.ErrorType, Error: a.Error, Pushback: a.Pushback,
 		}
 		if !a.Began.IsZero() {
-			start := a.Began.Sub(began).Seconds()
+			start := seconds(a.Began.Sub(began))
 			shown.Start = &start
 		}
 		if a.Retried {
-			delay := a.Delay.Seconds()
+			delay := seconds(a.Delay)
 			shown.Delay = &delay
 		}
 		call.Timeline = append(call.Timeline, shown)
 	}
 	return call
 }
+
+// seconds returns d in seconds, to the microsecond.
+func seconds(d time.Duration) float64 { return d.Round(time.Microsecond).Seconds() }

@@ -82,7 +82,7 @@ func TestHistory(t *testing.T) {
 		require.NoError(t, before.Do(t.Context(), func(context.Context) error { return nil }))
 		page, err := inspect.New()
 		require.NoError(t, err)
-		defer page.Close()
+		defer func() { assert.NoError(t, page.Close()) }()
 		whole := &fixture{page: page}
 
 		time.Sleep(2*time.Second + ms)
@@ -216,8 +216,14 @@ func TestTroubledOutcomes(t *testing.T) {
 			_ = many.Do(t.Context(), func(context.Context) error { panic("secret") })
 		})
 
+		time.Sleep(2 * time.Second)
 		shown := map[string]call{}
 		for _, p := range f.read(t, "").Policies {
+			failed := 0.0
+			for _, n := range numbers(p.History["failed"]) {
+				failed += max(n, 0)
+			}
+			assert.InDelta(t, map[string]float64{"many": 2, "broke": 1}[p.Name], failed, 0, "%s: without those that the caller cancelled", p.Name)
 			for _, c := range p.Troubled {
 				shown[c.Outcome] = c
 			}

@@ -3,6 +3,7 @@ package inspect
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -35,7 +36,7 @@ const perMinute = int(time.Minute / interval)
 func minute(v values) (sum, rate float64) {
 	known := 0
 	for _, x := range v[max(0, len(v)-perMinute):] {
-		if x == x { // else it is not a number
+		if !math.IsNaN(float64(x)) {
 			sum += float64(x)
 			known++
 		}
@@ -103,7 +104,7 @@ func (s *state) guardsText(b *bytes.Buffer) {
 			g := &s.Guards[i]
 			levels := make([]string, 0, len(g.Levels))
 			for name, level := range g.Levels {
-				if level == level { // else it is not a number
+				if !math.IsNaN(float64(level)) {
 					levels = append(levels, fmt.Sprintf("%s=%.4g", name, float64(level)))
 				}
 			}

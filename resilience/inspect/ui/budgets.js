@@ -5,7 +5,7 @@ import { count, duration, number, plural } from "./format.js";
 import { budgetState, minuteSum } from "./figures.js";
 import { chart, meter } from "./charts.js";
 import { countTable, figureCell, framed, legend } from "./cells.js";
-import { stateCell } from "./rows.js";
+import { stateColumn } from "./rows.js";
 import { MAX_VALUES } from "./state.js";
 
 const TOKENS = [{ key: "tokens", shape: "line" }];
@@ -20,6 +20,7 @@ export const budgets = {
   id: "budgets",
   title: "Retry budgets",
   singular: "Budget",
+  noun: "budget",
   key: (budget) => `budget/${budget.name}`,
   attributes: (budget) => ({ "data-budget": budget.name, "data-kind": "budget" }),
   state: budgetState,
@@ -27,14 +28,14 @@ export const budgets = {
   empty: () => el("p", {}),
   details,
   columns: [
-    { label: "State", className: "c-state", make: () => { const c = stateCell(); return { element: c.element, update: (_, __, s) => c.update(s) }; } },
+    stateColumn,
     { label: "Tokens", className: "c-tokens", make: tokens },
-    { label: "Granted", group: "Last minute", className: "num", make: () => minuteCell("granted") },
-    { label: "Denied", group: "Last minute", className: "num", make: () => minuteCell("denied") },
+    { label: "Granted", card: "Granted, 1 min", group: "Last minute", className: "num", make: () => minuteCell("granted") },
+    { label: "Denied", card: "Denied, 1 min", group: "Last minute", className: "num", make: () => minuteCell("denied") },
     { label: "Tokens, five minutes", className: "c-chart", make: sparkline },
-    { label: "Granted", group: "Since the start", className: "num", make: () => totalCell("granted") },
-    { label: "Denied", group: "Since the start", className: "num", make: () => totalCell("denied") },
-    { label: "Refunded", group: "Since the start", className: "num", make: () => totalCell("refunded") },
+    { label: "Granted", card: "Granted in all", group: "Since the start", className: "num", make: () => totalCell("granted") },
+    { label: "Denied", card: "Denied in all", group: "Since the start", className: "num", make: () => totalCell("denied") },
+    { label: "Refunded", card: "Refunded in all", group: "Since the start", className: "num", make: () => totalCell("refunded") },
   ],
 };
 

@@ -101,7 +101,8 @@ export function topCounts(attribute, most) {
 
 /** A sample of a drawn series with its name. */
 export function legend(entries) {
-  return el("ul", { class: "legend" }, ...entries.map(([className, text]) => el("li", {}, el("span", { class: `sample ${className}` }), text)));
+  return el("ul", { class: "legend" },
+    ...entries.map(([className, text]) => el("li", {}, el("span", { class: `sample ${className}` }), text)));
 }
 
 /** A large chart with a scale and with the time below it. */

@@ -142,33 +142,3 @@ export function meter() {
     },
   };
 }
-
-/** Draws only what can be seen: calls draw of a row when it comes into view, and on update while it is there. */
-export function whenVisible() {
-  const draws = new Map();
-  const visible = new Set();
-  const observer = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (entry.isIntersecting) {
-        visible.add(entry.target);
-        draws.get(entry.target)?.();
-      } else {
-        visible.delete(entry.target);
-      }
-    }
-  }, { rootMargin: "200px" });
-  return {
-    watch(element, draw) {
-      draws.set(element, draw);
-      observer.observe(element);
-    },
-    forget(element) {
-      draws.delete(element);
-      visible.delete(element);
-      observer.unobserve(element);
-    },
-    update() {
-      for (const element of visible) draws.get(element)?.();
-    },
-  };
-}

@@ -5,7 +5,7 @@ import { count, duration, figure, number, percent, words } from "./format.js";
 import { guardState, minuteRate, minuteSum, ranked } from "./figures.js";
 import { chart, strip } from "./charts.js";
 import { breakdown, countTable, figureCell, framed, legend } from "./cells.js";
-import { stateCell } from "./rows.js";
+import { stateColumn } from "./rows.js";
 import { MAX_VALUES } from "./state.js";
 
 /** The kinds in their order, and the level that the history of each shows. */
@@ -30,18 +30,21 @@ export const guards = {
   id: "guards",
   title: "Breakers and other guards",
   singular: "Guard",
+  noun: "guard",
   key: (guard) => `guard/${guard.kind}/${guard.name}`,
   attributes: (guard) => ({ "data-guard": guard.name, "data-kind": guard.kind }),
   state: guardState,
   compare: (a, b) => rank(a.item) - rank(b.item) || (a.name < b.name ? -1 : Number(a.name > b.name)),
   texts: (guard) => [guard.name, "guard", guard.kind, words(guard.state),
     ...ranked(guard.results).flatMap(([key]) => [key, words(key)])],
-  legend: () => legend([["strip-closed", "breaker closed"], ["strip-half", "half open"], ["strip-open", "open"], ["line level", "level of other guards"]]),
+  legend: () => legend([
+    ["strip-closed", "breaker closed"], ["strip-half", "half open"], ["strip-open", "open"], ["line level", "level of other guards"],
+  ]),
   empty: () => el("p", {}),
   details,
   columns: [
-    { label: "Kind", className: "c-kind", make: (guard) => ({ element: el("span", { "data-field": "kind", "data-value": guard.kind }, words(guard.kind)) }) },
-    { label: "State", className: "c-state", make: () => { const c = stateCell(); return { element: c.element, update: (_, __, s) => c.update(s) }; } },
+    { label: "Kind", className: "c-kind", make: kindCell },
+    stateColumn,
     { label: "Calls/s", group: "Last minute", className: "num", make: () => rateCell("calls") },
     { label: "Rejected/s", group: "Last minute", className: "num", make: () => rateCell("rejected") },
     { label: "Levels now", className: "c-levels", make: levels },
@@ -49,6 +52,10 @@ export const guards = {
     { label: "Results", group: "Since the start", className: "c-outcomes", make: results },
   ],
 };
+
+function kindCell(guard) {
+  return { element: el("span", { "data-field": "kind", "data-value": guard.kind }, words(guard.kind)) };
+}
 
 function rateCell(series) {
   return figureCell(series, (guard, state) => [
@@ -104,7 +111,13 @@ function levelLabel(guard) {
 
 function results() {
   const parts = breakdown("data-result", resultClass);
-  return { element: parts.element, update: (guard) => parts.update(ranked(guard.results)) };
+  return { element: parts.element, update: (guard) => parts.update(resultsOf(guard)) };
+}
+
+// Good ones first, whatever there is most of, so that the parts keep their places.
+function resultsOf(guard) {
+  const order = ["success", "saved", "aside", "failed"];
+  return ranked(guard.results).sort((a, b) => order.indexOf(resultClass(a[0])) - order.indexOf(resultClass(b[0])));
 }
 
 const RESULT_CLASSES = new Map([
@@ -129,11 +142,12 @@ function details(guard) {
   const hasEvents = guard.kind === "breaker" || guard.kind === "hedge";
   return {
     element: el("div", { class: "detail" },
-      el("div", { class: "detail-charts several" }, el("div", {}, callsFrame.element, legend([["line calls", "calls"], ["area failed", "rejected"]])),
+      el("div", { class: "detail-charts several" },
+        el("div", {}, callsFrame.element, legend([["line calls", "calls"], ["area failed", "rejected"]])),
         level ? levelFrame.element : "", stateFrame ? stateFrame.element : ""),
       el("div", { class: "detail-tables" }, resultTable.element, hasEvents ? eventTable.element : "")),
     update(item) {
-      resultTable.update(ranked(item.results));
+      resultTable.update(resultsOf(item));
       eventTable.update(ranked(item.events));
     },
     draw(item, state) {

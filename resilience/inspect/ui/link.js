@@ -18,7 +18,7 @@ export function parseView(hash) {
 export function formatView(view) {
   const params = new URLSearchParams();
   if (view.show !== "all") params.set("show", view.show);
-  if (view.query) params.set("q", view.query);
+  if (view.query.trim()) params.set("q", view.query);
   for (const key of view.open) params.append("open", key);
   const text = params.toString();
   return text && `#${text}`;

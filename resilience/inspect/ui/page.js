@@ -6,7 +6,7 @@ import { clock, count, plural, span, words } from "./format.js";
 import { SHOWS, formatView, parseView } from "./link.js";
 import { emptyState, merge } from "./state.js";
 import { BAD, WARN, sentence } from "./figures.js";
-import { whenVisible } from "./charts.js";
+import { whenVisible } from "./visible.js";
 import { Table } from "./rows.js";
 import { poller } from "./poll.js";
 import { keyboard } from "./keyboard.js";
@@ -96,7 +96,7 @@ function render() {
 // All rows as the summary needs them.
 function items() {
   return tables.flatMap((table) => [...table.rows.values()].map((row) => (
-    { section: table.section.id, key: row.key, name: row.name, kind: row.item.kind ?? table.section.singular.toLowerCase(), state: row.state })));
+    { section: table.section.id, key: row.key, name: row.name, kind: row.item.kind ?? table.section.noun, state: row.state })));
 }
 
 function showSummary() {
@@ -106,7 +106,8 @@ function showSummary() {
   setAttribute($("sentence"), "data-level", troubled.length ? Math.min(...troubled.map((item) => item.state.level)) : 2);
   const uptime = span((state.now - state.since) / 1000);
   const where = state.instance && `\u2068${state.instance}\u2069. `;
-  setText($("watch"), `${where}Watched for ${uptime}, since ${clock(state.since, state.now)}. Figures are of the last minute before ${clock(state.now, state.now)}.`);
+  const now = clock(state.now, state.now);
+  setText($("watch"), `${where}Watched for ${uptime}, since ${clock(state.since, state.now)}. Figures of the last minute before ${now}.`);
   showTroubles(troubled);
   buttons.get("trouble").n.textContent = count(troubled.length);
   buttons.get("all").n.textContent = count(all.length);
@@ -141,7 +142,8 @@ function showTroubles(troubled) {
 function reveal(key) {
   const row = tables.map((table) => table.rows.get(key)).find(Boolean);
   if (!row) return;
-  setView({ show: row.element.hidden ? "all" : view.show, query: row.element.hidden ? "" : view.query, open: new Set(view.open).add(key) });
+  const { show, query } = row.element.hidden ? { show: "all", query: "" } : view;
+  setView({ show, query, open: new Set(view.open).add(key) });
   row.button.focus({ preventScroll: true });
   row.element.scrollIntoView({ block: "start" });
 }
@@ -186,8 +188,9 @@ function showView() {
 
 function showMatches() {
   const shown = tables.reduce((n, table) => n + table.filter(view), 0);
-  const filtered = view.query !== "" || view.show === "trouble";
-  const none = view.query ? "Nothing matches." : "Nothing is in trouble.";
+  const searched = view.query.trim() !== "";
+  const filtered = searched || view.show === "trouble";
+  const none = searched ? "Nothing matches." : "Nothing is in trouble.";
   setText($("matches"), filtered ? (shown ? plural(shown, "match", "matches") : none) : "");
 }
 
@@ -199,7 +202,7 @@ function toggled(key, open) {
   history.replaceState(null, "", formatView(view) || location.pathname + location.search);
 }
 
-$("search").addEventListener("input", () => setView({ ...view, query: $("search").value.trim() }));
+$("search").addEventListener("input", () => setView({ ...view, query: $("search").value }));
 $("pause").addEventListener("click", () => {
   paused = !paused;
   if (paused) polls.pause();

@@ -6,7 +6,7 @@ import { OUTCOMES, minuteRate, minuteSum, outcomeClass, outcomes, policyState, r
 import { chart, largest } from "./charts.js";
 import { breakdown, countTable, figureCell, framed, legend, topCounts } from "./cells.js";
 import { troubledCalls } from "./troubled.js";
-import { stateCell } from "./rows.js";
+import { stateColumn } from "./rows.js";
 import { MAX_VALUES } from "./state.js";
 
 const SERIES = [
@@ -20,6 +20,7 @@ export const policies = {
   id: "policies",
   title: "Retry policies",
   singular: "Policy",
+  noun: "policy",
   always: true,
   key: (policy) => `policy/${policy.name}`,
   attributes: (policy) => ({ "data-policy": policy.name, "data-kind": "retry" }),
@@ -29,12 +30,15 @@ export const policies = {
   empty,
   details,
   columns: [
-    { label: "State", className: "c-state", make: () => { const c = stateCell(); return { element: c.element, update: (_, __, s) => c.update(s) }; } },
+    stateColumn,
     { label: "Calls/s", group: "Last minute", className: "num", make: () => minuteRateCell("calls") },
     { label: "Failed/s", group: "Last minute", className: "num", make: () => minuteRateCell("failed") },
     { label: "Failed", group: "Last minute", className: "num", make: () => perCallCell("failed-share", "failed", percent) },
     { label: "Retried", group: "Last minute", className: "num", make: () => perCallCell("retry-rate", "retried", percent) },
-    { label: "Retries/call", group: "Last minute", className: "num", make: () => perCallCell("retries-per-call", "retries", figure) },
+    {
+      label: "Retries/call", group: "Last minute", className: "num",
+      make: () => perCallCell("retries-per-call", "retries", figure),
+    },
     { label: "Five minutes", className: "c-chart", make: sparkline },
     { label: "Calls", group: "Since the start", className: "c-outcomes", make: totals },
     { label: "Saved", group: "Since the start", className: "num", make: savedCell },
@@ -129,13 +133,15 @@ function details() {
 // The five figures by which to judge retries.
 function fiveFigures() {
   const body = el("tbody");
-  const rows = ["Calls that were retried", "Saved by a retry", "Exhausted", "Retries a call", "Added by retries, a retried call"].map((label) => {
+  const labels = ["Calls that were retried", "Saved by a retry", "Exhausted", "Retries a call", "Added by retries, a retried call"];
+  const rows = labels.map((label) => {
     const cells = [el("td", { class: "num" }), el("td", { class: "num" })];
     body.append(el("tr", {}, el("th", { scope: "row" }, label), ...cells));
     return cells;
   });
   const element = el("table", { class: "plain" }, el("caption", {}, "Five figures"),
-    el("thead", {}, el("tr", {}, el("td"), el("th", { scope: "col" }, "last minute"), el("th", { scope: "col" }, "since the start"))), body);
+    el("thead", {}, el("tr", {}, el("td"),
+      el("th", { scope: "col" }, "last minute"), el("th", { scope: "col" }, "since the start"))), body);
   return {
     element,
     update(policy, state) {
@@ -146,7 +152,8 @@ function fiveFigures() {
         [UNKNOWN, percent(saves(policy))],
         [UNKNOWN, count(policy.calls?.exhausted ?? 0)],
         [figure(ratio(minute("retries"), minute("calls"))), figure(ratio(policy.retries ?? 0, calls))],
-        [duration(ratio(minute("retry_latency_seconds"), minute("retried"))), duration(ratio(policy.retry_latency_seconds ?? null, policy.retried))],
+        [duration(ratio(minute("retry_latency_seconds"), minute("retried"))),
+          duration(ratio(policy.retry_latency_seconds ?? null, policy.retried))],
       ];
       values.forEach((texts, i) => texts.forEach((text, j) => setText(rows[i][j], text)));
     },

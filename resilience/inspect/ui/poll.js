@@ -3,6 +3,9 @@
 /** How long an answer may take, in milliseconds. */
 const PATIENCE = 10_000;
 
+// What browsers call differently.
+const REASONS = new Map([["TimeoutError", "the process did not answer in time"], ["TypeError", "the process cannot be reached"]]);
+
 /**
  * Polls until it is paused. cursor returns where to go on, got takes an answer and returns after how many seconds to ask
  * again, lost takes the reason why there is none.
@@ -26,7 +29,7 @@ export function poller({ address, cursor, got, lost }) {
       const answer = await response.json();
       if (!paused) seconds = got(answer);
     } catch (error) {
-      lost(error.name === "TimeoutError" ? "the process did not answer in time" : error.message);
+      lost(REASONS.get(error.name) ?? error.message);
     } finally {
       asking = false;
     }

@@ -3,18 +3,20 @@
 
 import { el, name, reorder, setAttribute, setHidden, setText } from "./dom.js";
 import { showAge } from "./timeline.js";
-import { matches } from "./figures.js";
+import { WARN, matches } from "./figures.js";
 
 const SYMBOLS = ["▲", "◆", "●", "○"]; // of the levels of trouble
 
-/** Makes the cell of a state: a symbol and a word, so that nobody needs the colour. */
-export function stateCell() {
+/** The column of the state: a symbol and a word, so that nobody needs the colour. */
+export const stateColumn = { label: "State", className: "c-state", make: stateCell };
+
+function stateCell() {
   const symbol = el("span", { class: "symbol", "aria-hidden": "true" });
   const word = el("span", { "data-field": "state" });
   const element = el("span", { class: "state" }, symbol, " ", word);
   return {
     element,
-    update(state) {
+    update(_item, _state, state) {
       setText(symbol, SYMBOLS[state.level]);
       setText(word, state.word);
       setAttribute(word, "data-value", state.word);
@@ -37,12 +39,12 @@ class Row {
     this.line = el("tr", { class: "line" },
       el("th", { scope: "row", role: "rowheader", class: "name" }, this.button),
       ...this.cells.map((cell, i) => el("td", {
-        role: "cell", class: section.columns[i].className, "data-label": section.columns[i].label,
+        role: "cell", class: section.columns[i].className, "data-label": section.columns[i].card ?? section.columns[i].label,
       }, cell.element)));
     this.line.setAttribute("role", "row");
     this.element = el("tbody", { role: "rowgroup", ...section.attributes(item) }, this.line);
     this.line.addEventListener("click", (event) => this.#clicked(event));
-    page.visible.watch(this.element, () => this.#draw());
+    page.visible.watch(this.element, (inView) => this.show(inView));
   }
 
   // The whole line opens the row, but not where the reader selects text or follows a link.
@@ -52,23 +54,24 @@ class Row {
     this.setOpen(!this.details);
   }
 
+  /** Takes what is new about the item and judges it. */
   update(item, state) {
     this.item = item;
     this.state = this.section.state(item, state.interval);
-    setAttribute(this.element, "data-level", this.state.level);
-    for (const cell of this.cells) cell.update?.(item, state, this.state);
-    if (this.details) this.#updateDetails(state);
   }
 
-  #updateDetails(state) {
+  /** Shows what is known about the item; what is drawn only if it is in view. */
+  show(inView) {
+    const state = this.page.state();
+    setAttribute(this.element, "data-level", this.state.level);
+    for (const cell of this.cells) {
+      cell.update?.(this.item, state, this.state);
+      if (inView) cell.draw?.(this.item, state);
+    }
+    if (!this.details) return;
     this.details.update(this.item, state);
     showAge(this.details.row, state.now);
-  }
-
-  #draw() {
-    const state = this.page.state();
-    for (const cell of this.cells) cell.draw?.(this.item, state);
-    this.details?.draw?.(this.item, state);
+    if (inView) this.details.draw?.(this.item, state);
   }
 
   setOpen(open) {
@@ -83,8 +86,7 @@ class Row {
     this.details.row = el("tr", { class: "details", role: "row" },
       el("td", { colspan: this.section.columns.length + 1, role: "cell" }, this.details.element));
     this.element.append(this.details.row);
-    this.#updateDetails(this.page.state());
-    this.#draw();
+    this.show(true);
   }
 
   remove() {
@@ -101,7 +103,6 @@ export class Table {
     this.rows = new Map();
     this.order = "";
     this.table = el("table", { role: "table", class: section.id, "aria-labelledby": `${section.id}-title` },
-      el("colgroup", {}, el("col", { class: "name" }), ...section.columns.map((c) => el("col", { class: `${c.className} ${c.width ?? ""}` }))),
       head(section));
     this.empty = section.empty();
     this.count = el("span", { class: "count" });
@@ -120,15 +121,16 @@ export class Table {
     }
     for (const [itemKey, item] of items) {
       const key = this.section.key(item);
-      let row = this.rows.get(key);
-      if (!row) {
-        row = new Row(this.section, item, this.page);
-        row.itemKey = itemKey;
-        this.rows.set(key, row);
-      }
+      const known = this.rows.get(key);
+      const row = known ?? new Row(this.section, item, this.page);
+      row.itemKey = itemKey;
       row.update(item, state);
+      if (known) continue;
+      this.rows.set(key, row);
+      row.show(false);
     }
-    const sorted = [...this.rows.values()].sort((a, b) => a.state.level - b.state.level || (this.section.compare?.(a, b) || byName(a, b)));
+    const compare = this.section.compare ?? byName;
+    const sorted = [...this.rows.values()].sort((a, b) => a.state.level - b.state.level || compare(a, b));
     const order = sorted.map((row) => row.key).join("\n");
     if (order !== this.order) reorder(this.table, sorted.map((row) => row.element), this.table.tBodies[0] ?? null);
     this.order = order;
@@ -137,13 +139,15 @@ export class Table {
   /** Shows the rows that the reader looks for. Returns how many. */
   filter(view) {
     const elsewhere = view.show !== "all" && view.show !== "trouble" && view.show !== this.section.id;
+    const searched = view.query.trim() !== "";
     let shown = 0;
     for (const row of this.rows.values()) {
-      const show = !elsewhere && (view.show !== "trouble" || row.state.level <= 1) && matches(this.section.texts(row.item), view.query);
+      const wanted = view.show !== "trouble" || row.state.level <= WARN;
+      const show = !elsewhere && wanted && (!searched || matches(this.section.texts(row.item), view.query));
       setHidden(row.element, !show);
       if (show) shown++;
     }
-    const filtered = view.query !== "" || view.show === "trouble";
+    const filtered = searched || view.show === "trouble";
     setHidden(this.element, elsewhere || (filtered && shown === 0) || (this.rows.size === 0 && !this.section.always));
     setHidden(this.table, this.rows.size === 0);
     setHidden(this.empty, this.rows.size > 0);
@@ -169,9 +173,15 @@ function head(section) {
     else groups.push({ label: column.group ?? "", span: 1 });
   }
   return el("thead", { role: "rowgroup" },
-    el("tr", { role: "row", class: "groups" }, el("td", { role: "cell" }), ...groups.map((g) => (g.label
-      ? el("th", { role: "columnheader", scope: "colgroup", colspan: g.span }, g.label)
-      : el("td", { role: "cell", colspan: g.span })))),
-    el("tr", { role: "row" }, el("th", { role: "columnheader", scope: "col", class: "name" }, section.singular),
+    el("tr", { role: "row", class: "groups" }, el("td", { role: "cell" }), ...groups.map(groupHead)),
+    el("tr", { role: "row", class: "heads" }, el("th", { role: "columnheader", scope: "col", class: "name" }, section.singular),
       ...section.columns.map((c) => el("th", { role: "columnheader", scope: "col", class: c.className }, c.label))));
+}
+
+function groupHead(group) {
+  const cell = group.label
+    ? el("th", { role: "columnheader", scope: "colgroup", colspan: group.span }, group.label)
+    : el("td", { role: "cell", colspan: group.span });
+  cell.style.gridColumn = `span ${group.span}`;
+  return cell;
 }

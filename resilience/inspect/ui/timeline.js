@@ -73,7 +73,8 @@ export function callElement(call, state) {
   if (call.reason) head.append(el("span", {}, `reason ${words(call.reason)}`));
   if (call.budget) head.append(el("span", {}, "budget ", name(call.budget)));
   if (call.nested) head.append(el("span", { class: "nested" }, "inside of another retry"));
-  return el("li", { class: "call", "data-call": call.id, "data-outcome-of": call.outcome }, head, rowsElement(chart), traceElement(call, state));
+  return el("li", { class: "call", "data-call": call.id, "data-outcome-of": call.outcome },
+    head, rowsElement(chart), traceElement(call, state));
 }
 
 function attemptsText(call) {
@@ -110,7 +111,9 @@ function rowsElement(chart) {
 
 function attemptCells(row, chart, lastError) {
   const took = row.open ? "start not timed" : duration(row.took);
-  const result = row.errorType ? el("span", { class: "type" }, "✕ ", name(row.errorType)) : el("span", { class: "type ok" }, "✓ success");
+  const result = row.errorType
+    ? el("span", { class: "type" }, "✕ ", name(row.errorType))
+    : el("span", { class: "type ok" }, "✓ success");
   const cells = [
     el("span", { class: "no" }, `${row.number}`), result, el("span", { class: "took" }, took), track(row, chart),
     el("span", { class: "then" }, row.wait ? `wait ${duration(row.wait.seconds)}${row.wait.pushback ? ", as asked" : ""}` : ""),

@@ -4,8 +4,23 @@ import { el, setHidden, setText } from "./dom.js";
 import { plural } from "./format.js";
 import { callElement } from "./timeline.js";
 
-/** How many are shown until the reader asks for more. */
+/** How many are shown until the reader asks for more, and how many of each outcome among them at least. */
 const FEW = 5;
+const OF_EACH = 2;
+
+/** The calls to begin with: the newest, but not so that a flood of one outcome hides the others. */
+export function few(calls) {
+  const seen = new Map();
+  const picked = new Set(calls.filter(({ outcome }) => {
+    seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+    return seen.get(outcome) <= OF_EACH;
+  }));
+  for (const call of calls) {
+    if (picked.size >= FEW) break;
+    picked.add(call);
+  }
+  return calls.filter((call) => picked.has(call));
+}
 
 /** Makes the list. A call never changes, so that each is made once. */
 export function troubledCalls() {
@@ -18,7 +33,7 @@ export function troubledCalls() {
   let last = null;
   const update = (policy, state) => {
     last = [policy, state];
-    const calls = policy.troubled.slice(0, all ? undefined : FEW);
+    const calls = all ? policy.troubled : few(policy.troubled);
     const wanted = new Set(calls.map((call) => call.id));
     for (const [id, element] of shown) {
       if (wanted.has(id)) continue;
@@ -31,10 +46,10 @@ export function troubledCalls() {
       if (list.children[i] !== element) list.insertBefore(element, list.children[i] ?? null);
     });
     setHidden(none, calls.length > 0);
-    setHidden(more, all || policy.troubled.length <= FEW);
+    setHidden(more, calls.length === policy.troubled.length);
     setText(more, `Show all ${policy.troubled.length}`);
     setHidden(dropped, !policy.dropped);
-    setText(dropped, `${plural(policy.dropped ?? 0, "troubled call")} could not be kept, as the record was busy; all are counted.`);
+    setText(dropped, `${plural(policy.dropped ?? 0, "more call")} in trouble came too fast to be kept; all are counted.`);
   };
   more.addEventListener("click", () => {
     all = true;

@@ -2,6 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { area, largest, line, runs } from "../ui/charts.js";
 import { layout, ticks } from "../ui/timeline.js";
+import { few } from "../ui/troubled.js";
 
 test("a line has gaps where values are not known", () => {
   assert.equal((line([1, 2, null, 3, 4], 4).match(/M/g) ?? []).length, 2);
@@ -64,7 +65,8 @@ test("attempts that were not kept are said", () => {
 });
 
 test("a wait that was planned and cut off stays on the chart", () => {
-  const { rows } = layout(call([{ attempt: 1, start_seconds: 0, end_seconds: 1, error_type: "eof", delay_seconds: 100 }], { duration_seconds: 2 }));
+  const attempt = { attempt: 1, start_seconds: 0, end_seconds: 1, error_type: "eof", delay_seconds: 100 };
+  const { rows } = layout(call([attempt], { duration_seconds: 2 }));
   assert.equal(rows[0].wait.to, 1);
 });
 
@@ -79,4 +81,10 @@ test("marks are round and few", () => {
   assert.deepEqual(ticks(0.9).map((t) => Math.round(t * 10)), [0, 5]);
   for (const end of [1e-5, 0.013, 1.84, 77, 3600]) assert.ok(ticks(end).length >= 2 && ticks(end).length <= 6, `of ${end}`);
   assert.deepEqual(ticks(1e-9), []);
+});
+
+test("a flood of one outcome does not hide the others", () => {
+  const calls = [...Array.from({ length: 20 }, (_, i) => ({ id: 40 - i, outcome: "refused" })), { id: 3, outcome: "exhausted" }];
+  assert.deepEqual(few(calls).map((c) => c.id), [40, 39, 38, 37, 3]);
+  assert.deepEqual(few([]), []);
 });

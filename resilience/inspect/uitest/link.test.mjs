@@ -31,3 +31,5 @@ test("only addresses on the web are linked", () => {
   assert.equal(traceAddress("http://x/{trace_id}", "", ""), "");
   assert.equal(traceAddress("{trace_id}", "javascript:alert(1)", ""), "");
 });
+
+test("a search of spaces is none", () => assert.equal(formatView({ show: "all", query: "  ", open: new Set() }), ""));
