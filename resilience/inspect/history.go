@@ -43,8 +43,10 @@ func (t *tally) set(sample int, count float64) {
 
 // A policyTrack is the history of one policy, from its sample first on, as of the others.
 type policyTrack struct {
-	first                                    int
-	calls, failed, retried, retries, latency tally
+	first                    int
+	calls, failed, exhausted tally
+	retried, saved           tally
+	retries, latency         tally
 }
 
 type budgetTrack struct {
@@ -90,6 +92,8 @@ func (h *history) note(live telemetry.Live) {
 		}
 		t.calls.set(h.latest, float64(calls))
 		t.failed.set(h.latest, float64(failed))
+		t.exhausted.set(h.latest, float64(p.Calls[telemetry.OutcomeExhausted]))
+		t.saved.set(h.latest, float64(p.Calls[telemetry.OutcomeSuccessAfterRetry]))
 		t.retried.set(h.latest, float64(p.Retried))
 		t.retries.set(h.latest, float64(p.Retries))
 		t.latency.set(h.latest, p.Latency.Round(time.Millisecond).Seconds())

@@ -38,11 +38,13 @@ type policyState struct {
 }
 
 type policyHistory struct {
-	Calls   values `json:"calls"`
-	Failed  values `json:"failed"`
-	Retried values `json:"retried"`
-	Retries values `json:"retries"`
-	Latency values `json:"retry_latency_seconds"`
+	Calls     values `json:"calls"`
+	Failed    values `json:"failed"`
+	Exhausted values `json:"exhausted"`
+	Retried   values `json:"retried"`
+	Saved     values `json:"saved"`
+	Retries   values `json:"retries"`
+	Latency   values `json:"retry_latency_seconds"`
 }
 
 type budgetState struct {
@@ -162,8 +164,9 @@ func newPolicyState(p *telemetry.LivePolicy, t *policyTrack, w window, after uin
 		Attempts: p.Attempts, Retries: p.Retries, Retried: p.Retried, Latency: seconds(p.Latency),
 		History: policyHistory{
 			Calls: w.values(&t.calls.series, t.first), Failed: w.values(&t.failed.series, t.first),
-			Retried: w.values(&t.retried.series, t.first), Retries: w.values(&t.retries.series, t.first),
-			Latency: w.values(&t.latency.series, t.first),
+			Exhausted: w.values(&t.exhausted.series, t.first),
+			Retried:   w.values(&t.retried.series, t.first), Saved: w.values(&t.saved.series, t.first),
+			Retries: w.values(&t.retries.series, t.first), Latency: w.values(&t.latency.series, t.first),
 		},
 		Troubled: []troubledCall{},
 	}

@@ -107,7 +107,7 @@ func newRegistry(provider metric.MeterProvider) *registry {
 	gauge := orElse[metric.Float64ObservableGauge](noop.Float64ObservableGauge{})
 	meter := provider.Meter(ScopeName, metric.WithInstrumentationVersion(Version))
 	r.duration = histogram(meter.Float64Histogram(MetricCallDuration, metric.WithUnit("s"),
-		metric.WithDescription("Duration of calls, all attempts and waits included."),
+		metric.WithDescription("Duration of calls that began, all attempts and waits included."),
 		metric.WithExplicitBucketBoundaries(secondsOfCalls...)))
 	r.latency = histogram(meter.Float64Histogram(MetricRetryLatency, metric.WithUnit("s"),
 		metric.WithDescription("Time that retries added to calls that were retried: from the end of the first attempt to the end of the call."),

@@ -35,13 +35,13 @@ export const policies = {
     { label: "Failed/s", group: "Last minute", className: "num", make: () => minuteRateCell("failed") },
     { label: "Failed", group: "Last minute", className: "num", make: () => perCallCell("failed-share", "failed", percent) },
     { label: "Retried", group: "Last minute", className: "num", make: () => perCallCell("retry-rate", "retried", percent) },
+    { label: "Saved", group: "Last minute", className: "num", make: () => perCallCell("success-after-retry", "saved", percent) },
     {
       label: "Retries/call", group: "Last minute", className: "num",
       make: () => perCallCell("retries-per-call", "retries", figure),
     },
     { label: "Five minutes", className: "c-chart", make: sparkline },
     { label: "Calls", group: "Since the start", className: "c-outcomes", make: totals },
-    { label: "Saved", group: "Since the start", className: "num", make: savedCell },
     { label: "Failed attempts", group: "Since the start", className: "c-errors", make: errors },
   ],
 };
@@ -62,16 +62,6 @@ function perCallCell(field, series, format) {
     return [format(share), share];
   });
 }
-
-// The share of calls that a retry saved.
-function savedCell() {
-  return figureCell("success-after-retry", (policy) => {
-    const saved = saves(policy);
-    return [percent(saved), saved];
-  });
-}
-
-const saves = (policy) => ratio(policy.calls?.success_after_retry ?? 0, total(policy.calls));
 
 function sparkline() {
   const small = chart(SERIES, "spark");
@@ -149,8 +139,8 @@ function fiveFigures() {
       const calls = total(policy.calls);
       const values = [
         [percent(ratio(minute("retried"), minute("calls"))), percent(ratio(policy.retried ?? null, calls))],
-        [UNKNOWN, percent(saves(policy))],
-        [UNKNOWN, count(policy.calls?.exhausted ?? 0)],
+        [percent(ratio(minute("saved"), minute("calls"))), percent(ratio(policy.calls?.success_after_retry ?? 0, calls))],
+        [count(minute("exhausted")), count(policy.calls?.exhausted ?? 0)],
         [figure(ratio(minute("retries"), minute("calls"))), figure(ratio(policy.retries ?? 0, calls))],
         [duration(ratio(minute("retry_latency_seconds"), minute("retried"))),
           duration(ratio(policy.retry_latency_seconds ?? null, policy.retried))],
