@@ -91,6 +91,7 @@ var rooms = []room{
 	{path: "resilience/inspect", floor: 2, never: chance, may: []string{
 		"go.opentelemetry.io/otel/metric", "internal/clock", "resilience", "resilience/telemetry",
 	}},
+	{path: "deploy/generate", floor: 2, never: slices.Concat(network, chance), may: []string{"resilience/telemetry", "gopkg.in/yaml.v3"}},
 
 	{path: "internal/signaltest", floor: kit},
 	{path: "internal/house", floor: tests},

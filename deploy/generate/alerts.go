@@ -1,0 +1,171 @@
+package main
+
+import "github.com/observable-go/toolkit/resilience/telemetry"
+
+// runbooks is where the pages of the alerts are. Set it to where your on-call engineers read them.
+const runbooks = "https://github.com/observable-go/toolkit/blob/main/docs/runbooks/"
+
+// Severities: critical is meant to page somebody, warning to be looked at in working hours.
+const (
+	critical = "critical"
+	warning  = "warning"
+)
+
+// Thresholds of the alerts. The dashboards show the same.
+const (
+	// minCalls is how many calls a second it takes for a share of them to mean anything: 30 in five
+	// minutes. Below that a single failed call at night would be an alert.
+	minCalls = 0.1
+	// retryRateHigh is half of what a budget with its default ratio lets through in an outage, where the
+	// retry rate comes to about 0.1: a higher threshold would never be reached there.
+	retryRateHigh    = 0.05
+	exhaustedHigh    = 0.01
+	givenUpHigh      = 0.05
+	unclassifiedHigh = 0.01
+	// amplificationHigh is far above the 1.1 of a budget with its default ratio.
+	amplificationHigh = 1.5
+	deniedHigh        = 0.1 // retries a second: the default floor alone allows 1
+	rejectedHigh      = 0.05
+	timedOutHigh      = 0.05
+	fallbacksHigh     = 0.01
+	flapsHigh         = 5 // times that a breaker opened in half an hour
+)
+
+// An alert is an alerting rule. Its page is docs/runbooks/<name>.md.
+type alert struct {
+	name     string
+	severity string
+	wait     string // how long the condition must hold, "" for not at all
+	summary  string
+	detail   string // a sentence with the values, in the templates of Prometheus
+	expr     string
+}
+
+// Fragments of the templates.
+const (
+	policyOf = "{{ $labels.job }}: {{ $labels.resilience_policy_name }}"
+	budgetOf = "{{ $labels.job }}: the budget {{ $labels.resilience_budget_name }}"
+	share    = "{{ $value | humanizePercentage }}"
+	// Not humanize, which shows 0.25 as "250m".
+	number = `{{ $value | printf "%.2f" }}`
+	whole  = `{{ $value | printf "%.0f" }}`
+)
+
+// now shows the value that a recording rule has for the labels of the alert.
+func now(format, record string, matchers ...matcher) string {
+	for _, name := range byPolicy {
+		matchers = append(matchers, matcher{label: name, operator: "=", values: []string{"%s"}})
+	}
+	return "{{ with printf `" + recorded(record, matchers...) + "` $labels.job $labels.resilience_policy_name | query }}" +
+		"{{ . | first | value | " + format + " }}{{ else }}an unknown number{{ end }}"
+}
+
+// alerts returns the alerting rules, those that page first.
+func alerts(r *registry) []alert {
+	busy := func(expr string) string { return and(expr, above(recordCalls, minCalls)) }
+	return append(policyAlerts(r, busy), guardAlerts(r)...)
+}
+
+func policyAlerts(r *registry, busy func(string) string) []alert {
+	calls := now(`printf "%.2f"`, recordCalls) + " calls/s"
+	panics := r.series(telemetry.MetricRetryCalls, is(telemetry.AttrOutcome, telemetry.OutcomePanic.String()))
+	return []alert{
+		{
+			name: "ResilienceCallsGivenUp", severity: critical, wait: "5m",
+			summary: policyOf + " gives up calls",
+			detail: share + " of " + calls + " ended without success: attempts, budget or time used up, refused by a guard, or a panic. " +
+				"The callers got errors.",
+			expr: busy(above(recordGivenUp, givenUpHigh)),
+		},
+		{
+			name: "ResilienceRetriesExhausted", severity: warning, wait: "10m",
+			summary: policyOf + " exhausts its retries",
+			detail:  share + " of " + calls + " failed in their last attempt: repeating them does not help.",
+			expr:    busy(above(recordExhaustedShare, exhaustedHigh)),
+		},
+		{
+			name: "ResilienceRetryRateHigh", severity: warning, wait: "10m",
+			summary: policyOf + " retries much",
+			detail: share + " of " + calls + " were retried, " + now("humanizePercentage", recordSaved) +
+				" succeeded by that. The users wait longer; the callee is about to get worse.",
+			expr: busy(above(recordRetryRate, retryRateHigh)),
+		},
+		{
+			name: "ResilienceAmplification", severity: warning, wait: "10m",
+			summary: policyOf + " multiplies the load on its callee",
+			detail:  "The callee gets " + number + " attempts for each of " + calls + ": retries are not bounded by a budget, or by a large one.",
+			expr:    busy(above(recordAmplification, amplificationHigh)),
+		},
+		{
+			name: "ResilienceErrorsUnclassified", severity: warning, wait: "15m",
+			summary: policyOf + " fails with errors that nobody classified",
+			detail:  share + " of " + calls + " ended with an error that is not retried as nobody said what it is.",
+			expr:    busy(above(recordUnclassified, unclassifiedHigh)),
+		},
+		{
+			// The first panic makes the series, which rate and increase do not see: what was not there
+			// before the window counts in full.
+			name: "ResiliencePanics", severity: warning,
+			summary: policyOf + " panicked",
+			detail:  "Calls that panicked in the last 15 minutes: " + whole + ". Each is a bug in the operation.",
+			expr: above(sumBy(byPolicy, "\n  ("+panics+" unless "+panics+" offset 15m)\n  or "+increase(panics, "15m")+"\n"),
+				0),
+		},
+		{
+			name: "ResilienceCompositionWrong", severity: warning,
+			summary: policyOf + " is composed wrongly ({{ $labels.resilience_composition_reason }})",
+			detail: "The order of the policies is known to be wrong: {{ $labels.resilience_composition_reason }}, counted: " + whole +
+				". The log line and the event say what to do.",
+			expr: above(sumBy(byComposition,
+				r.series(telemetry.MetricCompositionWarnings)), 0),
+		},
+	}
+}
+
+func guardAlerts(r *registry) []alert {
+	through := func(kind string) string {
+		return "on (job, " + label(telemetry.AttrPolicyName) + ") " + above(recorded(recordGuardCalls, is(guardLabel, kind)), minCalls)
+	}
+	opened := r.series(telemetry.MetricBreakerTransitions, is(telemetry.AttrBreakerState, "open"))
+	return []alert{
+		{
+			// A breaker that nobody calls stays half-open: it harms nobody.
+			name: "ResilienceBreakerOpen", severity: critical, wait: "5m",
+			summary: policyOf + ": the breaker stays open",
+			detail: "The breaker does not let calls pass, in processes: " + whole + ". Rejected calls/s: " +
+				now(`printf "%.2f"`, recordRejected, is(guardLabel, "breaker")) + ".",
+			expr: and(above(recordBreakersOpen, 0), through("breaker")),
+		},
+		{
+			name: "ResilienceBreakerFlapping", severity: warning, wait: "5m",
+			summary: policyOf + ": the breaker opens again and again",
+			detail:  "The breaker of one process opened " + whole + " times in half an hour: the callee bears the probes, but not the load.",
+			expr:    above(maxBy(byPolicy, increase(opened, "30m")), flapsHigh),
+		},
+		{
+			name: "ResilienceBudgetDenies", severity: warning, wait: "5m",
+			summary: budgetOf + " denies retries",
+			detail:  number + " retries/s are denied: more calls fail than the budget lets repeat.",
+			expr:    above(recordBudgetDenied, deniedHigh),
+		},
+		{
+			name: "ResilienceGuardRejects", severity: warning, wait: "10m",
+			summary: policyOf + ": the {{ $labels.guard }} rejects calls",
+			detail:  share + " of the calls through this guard ({{ $labels.guard }}) are rejected.",
+			expr: and(above(recorded(recordRejectedShare, not(guardLabel, "breaker")), rejectedHigh),
+				above(recordGuardCalls, minCalls)),
+		},
+		{
+			name: "ResilienceTimeouts", severity: warning, wait: "10m",
+			summary: policyOf + " times out",
+			detail:  share + " of the calls under this timeout ran out of time.",
+			expr:    and(above(recordTimedOut, timedOutHigh), through("timeout")),
+		},
+		{
+			name: "ResilienceFallbacks", severity: warning, wait: "10m",
+			summary: policyOf + " answers with its fallback",
+			detail:  share + " of the answers come from the fallback. Users do not see an error, but not the right answer either.",
+			expr:    and(above(recordFallbackShare, fallbacksHigh), through("fallback")),
+		},
+	}
+}
