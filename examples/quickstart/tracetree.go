@@ -79,6 +79,9 @@ func detailsOf(e sdktrace.Event) string {
 	if errorType := stringOf(e.Attributes, telemetry.AttrErrorType); errorType != "" {
 		details = append(details, errorType)
 	}
+	if reason := stringOf(e.Attributes, telemetry.AttrRetryReason); reason != "" {
+		details = append(details, strings.TrimSpace("stopped by "+reason+" "+stringOf(e.Attributes, telemetry.AttrBudgetName)))
+	}
 	if e.Name == telemetry.EventRetryScheduled {
 		seconds := valueOf(e.Attributes, telemetry.AttrRetryDelay).AsFloat64()
 		details = append(details, "in "+ms(time.Duration(seconds*float64(time.Second))))
