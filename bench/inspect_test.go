@@ -2,9 +2,15 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/metric/noop"
 
@@ -68,5 +74,59 @@ func BenchmarkInspect(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkPageUnderLoad measures an answer of the page while 500 policies make 100,000 calls a
+// second, of which one in a hundred is retried: the first answer, and one with what is new.
+func BenchmarkPageUnderLoad(b *testing.B) {
+	const policies, perSecond, every = 500, 100_000, 10 * time.Millisecond
+	provider := new(apart)
+	page := newPage(b, provider)
+	all := make([]*retry.Policy, policies)
+	for i := range all {
+		all[i] = retry.MustNew(fmt.Sprintf("service-%03d.operation", i),
+			retry.WithInitialDelay(0), retry.WithTelemetry(telemetry.WithMeterProvider(provider)))
+	}
+	var calls atomic.Int64
+	stop := make(chan struct{})
+	var traffic sync.WaitGroup
+	traffic.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			for range perSecond / int(time.Second/every) {
+				n, attempts := calls.Add(1), 0
+				_, _ = retry.DoValue(context.Background(), all[n%policies], func(context.Context) (int, error) {
+					if attempts++; n%100 == 0 && attempts == 1 {
+						return 0, errTransient
+					}
+					return 1, nil
+				})
+			}
+		}
+	})
+	b.Cleanup(func() { close(stop); traffic.Wait() })
+
+	var first struct{ Cursor string }
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/state.json", http.NoBody))
+	if err := json.Unmarshal(w.Body.Bytes(), &first); err != nil {
+		b.Fatal(err)
+	}
+	for name, target := range map[string]string{"first": "/state.json", "new": "/state.json?since=" + first.Cursor} {
+		b.Run("answer="+name, func(b *testing.B) {
+			request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, target, http.NoBody)
+			before := calls.Load()
+			for b.Loop() {
+				page.ServeHTTP(httptest.NewRecorder(), request)
+			}
+			b.ReportMetric(float64(calls.Load()-before)/b.Elapsed().Seconds(), "calls/s")
+		})
 	}
 }
