@@ -1,6 +1,10 @@
 package main
 
-import "github.com/observable-go/toolkit/resilience/telemetry"
+import (
+	"strings"
+
+	"github.com/observable-go/toolkit/resilience/telemetry"
+)
 
 // runbooks is where the pages of the alerts are. Set it to where your on-call engineers read them.
 const runbooks = "https://github.com/observable-go/toolkit/blob/main/docs/runbooks/"
@@ -22,13 +26,15 @@ const (
 	exhaustedHigh    = 0.01
 	givenUpHigh      = 0.05
 	unclassifiedHigh = 0.01
+	// failedHigh leaves room for policies whose calls fail often by design, such as look-ups of what may be missing.
+	failedHigh = 0.95
 	// amplificationHigh is far above the 1.1 of a budget with its default ratio.
 	amplificationHigh = 1.5
 	deniedHigh        = 0.1 // retries a second: the default floor alone allows 1
 	rejectedHigh      = 0.05
 	timedOutHigh      = 0.05
 	fallbacksHigh     = 0.01
-	flapsHigh         = 5 // times that a breaker opened in half an hour
+	flapsHigh         = 5 // times that a breaker closed again in half an hour
 )
 
 // An alert is an alerting rule. Its page is docs/runbooks/<name>.md.
@@ -56,7 +62,8 @@ func now(format, record string, matchers ...matcher) string {
 	for _, name := range byPolicy {
 		matchers = append(matchers, matcher{label: name, operator: "=", values: []string{"%s"}})
 	}
-	return "{{ with printf `" + recorded(record, matchers...) + "` $labels.job $labels.resilience_policy_name | query }}" +
+	query := strings.ReplaceAll(recorded(record, matchers...), `"%s"`, "%q") // %q also escapes
+	return "{{ with printf `" + query + "` $labels.job $labels.resilience_policy_name | query }}" +
 		"{{ . | first | value | " + format + " }}{{ else }}an unknown number{{ end }}"
 }
 
@@ -78,6 +85,13 @@ func policyAlerts(r *registry, busy func(string) string) []alert {
 			expr: busy(above(recordGivenUp, givenUpHigh)),
 		},
 		{
+			// What the other alerts leave out: permanent errors, calls that were cancelled, errors that nobody classified.
+			name: "ResilienceNothingSucceeds", severity: critical, wait: "10m",
+			summary: policyOf + ": hardly any call succeeds",
+			detail:  share + " of " + calls + " did not succeed, for whatever reason. The outcomes say which.",
+			expr:    busy(above(recordFailed, failedHigh)),
+		},
+		{
 			name: "ResilienceRetriesExhausted", severity: warning, wait: "10m",
 			summary: policyOf + " exhausts its retries",
 			detail:  share + " of " + calls + " failed in their last attempt: repeating them does not help.",
@@ -93,8 +107,9 @@ func policyAlerts(r *registry, busy func(string) string) []alert {
 		{
 			name: "ResilienceAmplification", severity: warning, wait: "10m",
 			summary: policyOf + " multiplies the load on its callee",
-			detail:  "The callee gets " + number + " attempts for each of " + calls + ": retries are not bounded by a budget, or by a large one.",
-			expr:    busy(above(recordAmplification, amplificationHigh)),
+			detail: "The callee gets " + number + " attempts for each of " + calls +
+				": no budget holds the retries back, or its floor or ratio is large for these calls.",
+			expr: busy(above(recordAmplification, amplificationHigh)),
 		},
 		{
 			name: "ResilienceErrorsUnclassified", severity: warning, wait: "15m",
@@ -126,21 +141,27 @@ func guardAlerts(r *registry) []alert {
 	through := func(kind string) string {
 		return "on (job, " + label(telemetry.AttrPolicyName) + ") " + above(recorded(recordGuardCalls, is(guardLabel, kind)), minCalls)
 	}
-	opened := r.series(telemetry.MetricBreakerTransitions, is(telemetry.AttrBreakerState, "open"))
+	closed := r.series(telemetry.MetricBreakerTransitions, is(telemetry.AttrBreakerState, "closed"))
+	called := sumWithout([]string{label(telemetry.AttrResult)}, rate(r.series(telemetry.MetricBreakerCalls)))
+	stuckAndCalled := "\n  " + above(r.series(telemetry.MetricBreakerState, is(telemetry.AttrBreakerState, stuck...)), 0) +
+		"\n  and ignoring (" + label(telemetry.AttrBreakerState) + ") " + above(called, 0) + "\n"
 	return []alert{
 		{
-			// A breaker that nobody calls stays half-open: it harms nobody.
+			// A breaker that nobody calls stays half-open, as in a process that stands by: it harms nobody. So each
+			// process counts only if it is called itself.
 			name: "ResilienceBreakerOpen", severity: critical, wait: "5m",
 			summary: policyOf + ": the breaker stays open",
 			detail: "The breaker does not let calls pass, in processes: " + whole + ". Rejected calls/s: " +
 				now(`printf "%.2f"`, recordRejected, is(guardLabel, "breaker")) + ".",
-			expr: and(above(recordBreakersOpen, 0), through("breaker")),
+			expr: and(sumBy(byPolicy, stuckAndCalled), through("breaker")),
 		},
 		{
+			// Each probe that fails opens the breaker again: only how often it closed tells flapping from an outage.
 			name: "ResilienceBreakerFlapping", severity: warning, wait: "5m",
 			summary: policyOf + ": the breaker opens again and again",
-			detail:  "The breaker of one process opened " + whole + " times in half an hour: the callee bears the probes, but not the load.",
-			expr:    above(maxBy(byPolicy, increase(opened, "30m")), flapsHigh),
+			detail: "The breaker of one process opened and closed again " + whole +
+				" times in half an hour: the callee bears the probes, but not the load.",
+			expr: above(maxBy(byPolicy, increase(closed, "30m")), flapsHigh),
 		},
 		{
 			name: "ResilienceBudgetDenies", severity: warning, wait: "5m",

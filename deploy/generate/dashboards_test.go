@@ -46,6 +46,7 @@ func TestPanels(t *testing.T) {
 			titles[p.Title] = true
 			assert.NotEmpty(t, p.Description, where)
 			assert.NotEmpty(t, p.Targets, where)
+			assert.NotEmpty(t, p.FieldConfig.Defaults.NoValue, "%s: what does it mean if there is nothing?", where)
 			checkTargets(t, where, p.Targets)
 		}
 	}
@@ -57,7 +58,7 @@ func checkTargets(t *testing.T, where string, targets []target) {
 		// Only the buckets of histograms have exemplars.
 		assert.Equal(t, strings.Contains(target.Expr, "_bucket{"), target.Exemplar, "%s: exemplars", where)
 		assert.NotEqual(t, target.Range, target.Instant, where)
-		assert.Contains(t, target.Expr, `job=~"$job"`, where)
+		assert.Regexp(t, `job=~?"\$job"`, target.Expr, where)
 	}
 }
 
@@ -95,6 +96,10 @@ func TestLinks(t *testing.T) {
 	for _, a := range alerts(r) {
 		pages[runbooks+a.name+".md"] = true
 	}
+	var policyVariables []string
+	for _, v := range policyBoard(r).Templating.List {
+		policyVariables = append(policyVariables, v.Name)
+	}
 	linked := map[string]bool{}
 	for _, d := range dashboards(r) {
 		text, err := d.json()
@@ -103,7 +108,11 @@ func TestLinks(t *testing.T) {
 			url := m[1]
 			linked[url] = true
 			switch {
-			case url == "", strings.HasPrefix(url, "/d/"+uidPolicy+"?"):
+			case url == "":
+			case strings.HasPrefix(url, "/d/"+uidPolicy+"?"):
+				for _, variable := range regexp.MustCompile(`var-(\w+)=`).FindAllStringSubmatch(url, -1) {
+					assert.Contains(t, policyVariables, variable[1], "%s links to %s", d.file, url)
+				}
 			default:
 				assert.True(t, pages[url], "%s links to %s", d.file, url)
 			}

@@ -6,27 +6,31 @@ import (
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
+// guardSeries picks everything that guards and budgets show.
+const guardSeries = `__name__=~"resilience_(` +
+	`budget|breaker|bulkhead|ratelimit|adaptive|throttle|delays|timeout|hedge|fallback|composition)_.+"`
+
 // guardsBoard shows budgets, breakers and the other guards.
 func guardsBoard(r *registry) dashboard {
 	jobs := chosen("job", "job")
-	g := guardPanels{r, []matcher{jobs, chosen(label(telemetry.AttrPolicyName), "policy")}}
+	g := guardPanels{r, []matcher{jobs, chosen(label(telemetry.AttrPolicyName), "guard")}}
 	return newDashboard("guards", uidGuards, "Resilience: budgets, breakers and other guards",
 		"What keeps a failure from becoming an outage: who denies retries, who rejects calls, and how near each is to its limit.",
 		[]variable{
-			datasourceVariable(), jobVariable(r.series(telemetry.MetricRetryCalls), true),
-			labelVariable("policy", "Guard", "label_values({__name__=~\"resilience_.+\","+jobs.String()+"}, "+
-				label(telemetry.AttrPolicyName)+")", true),
+			datasourceVariable(), jobVariable("{"+guardSeries+"}", true),
+			// Not the variable of a policy: links hand variables on, and guards may have names of their own.
+			labelVariable("guard", "Guard", "label_values({"+guardSeries+","+jobs.String()+"}, "+label(telemetry.AttrPolicyName)+")", true),
 			labelVariable("budget", "Budget", "label_values("+r.series(telemetry.MetricBudgetCapacity, jobs)+", "+
 				label(telemetry.AttrBudgetName)+")", true),
 		},
 		[]section{
-			{"Budgets", budgetPanels(r, []matcher{jobs, chosen(label(telemetry.AttrBudgetName), "budget")})},
-			{"Breakers", g.breakers()},
-			{"All guards", g.all()},
-			{"Bulkheads", g.bulkheads()},
-			{"Rate limits", g.rateLimits()},
-			{"Adaptive: rate, throttle, delays", g.adaptive()},
-			{"Timeouts, hedges, fallbacks", g.others()},
+			{"Budgets", emptyAll("no budget here", budgetPanels(r, []matcher{jobs, chosen(label(telemetry.AttrBudgetName), "budget")}))},
+			{"Breakers", emptyAll("no breaker here", g.breakers())},
+			{"All guards", emptyAll("no guard here", g.all())},
+			{"Bulkheads", emptyAll("no bulkhead here", g.bulkheads())},
+			{"Rate limits", emptyAll("no rate limit here", g.rateLimits())},
+			{"Adaptive: rate, throttle, delays", emptyAll("none of these here", g.adaptive())},
+			{"Timeouts, hedges, fallbacks", emptyAll("none of these here", g.others())},
 		})
 }
 
@@ -36,13 +40,13 @@ func budgetPanels(r *registry, chosen []matcher) []panel {
 		chart("What is left", "Share of a full budget, in the emptiest process. At 0 retries are denied until tokens drip in.", share01,
 			q(legendBudget, recorded(recordBudgetLevel, chosen...))),
 		chart("Retries by answer", "Granted retries are sent. Denied ones end their call at once: no more load for the callee.", perSecond,
-			q("{{resilience_budget_result}} {{resilience_budget_name}}", sumBy([]string{result, label(telemetry.AttrBudgetName)},
+			q("{{resilience_budget_result}}: "+legendBudget, sumBy(append([]string{result}, byBudget...),
 				rateOver(r.series(telemetry.MetricBudgetWithdrawals, chosen...), grafanaSpan)))),
 		chart("Denied retries", "Retries that were denied, each second. In an outage this is the storm that did not happen.", perSecond,
 			q(legendBudget, recorded(recordBudgetDenied, chosen...))).alertsAbove(deniedHigh, "ResilienceBudgetDenies"),
 		chart("Tokens and capacity", "Retries that the budgets would grant now, and at most, of all processes together.", "none",
-			q("tokens {{resilience_budget_name}}", sumBy(byBudget, r.series(telemetry.MetricBudgetTokens, chosen...))),
-			q("capacity {{resilience_budget_name}}", sumBy(byBudget, r.series(telemetry.MetricBudgetCapacity, chosen...)))).half(),
+			q("tokens: "+legendBudget, sumBy(byBudget, r.series(telemetry.MetricBudgetTokens, chosen...))),
+			q("capacity: "+legendBudget, sumBy(byBudget, r.series(telemetry.MetricBudgetCapacity, chosen...)))).half(),
 		chart("Given back", "Granted retries that were never sent, such as those of calls that were cancelled while they waited.", perSecond,
 			q(legendBudget, sumBy(byBudget, rateOver(r.series(telemetry.MetricBudgetRefunds, chosen...), grafanaSpan)))).half(),
 	}
@@ -66,15 +70,15 @@ func (g guardPanels) total(metric string) string {
 
 // results shows calls by what came of them.
 func (g guardPanels) results(title, what, metric string) panel {
-	return chart(title, what, perSecond, q("{{resilience_result}} {{resilience_policy_name}}",
-		sumBy([]string{label(telemetry.AttrResult), label(telemetry.AttrPolicyName)},
+	return chart(title, what, perSecond, q(legendResult,
+		sumBy(append([]string{label(telemetry.AttrResult)}, byPolicy...),
 			rateOver(g.r.series(metric, g.chosen...), grafanaSpan)))).stacked()
 }
 
 // waits shows how long calls were made to wait. Its dots lead to traces.
 func (g guardPanels) waits(title, metric string) panel {
 	return chart(title, "99 % of the calls that were made to wait waited for less than this.", seconds,
-		traced(legendPolicy, quantile(0.99, byPolicy, rateOver(g.r.buckets(metric, g.chosen...), grafanaSpan))))
+		traced(legendPolicy, quantile(0.99, byPolicy, rateOver(g.r.buckets(metric, g.chosen...), grafanaSpan)))).empty(noWaits)
 }
 
 func (g guardPanels) breakers() []panel {
@@ -94,11 +98,11 @@ func (g guardPanels) breakers() []panel {
 			telemetry.MetricBreakerCalls),
 		chart("Failures in the window", "The highest failure ratio, and the highest share of slow calls, of all processes. "+
 			"An open breaker shows 0.", share01,
-			q("failed {{resilience_policy_name}}", g.level(telemetry.MetricBreakerFailureRatio)),
-			q("slow {{resilience_policy_name}}", g.level(telemetry.MetricBreakerSlowRatio))),
+			q("failed: "+legendPolicy, g.level(telemetry.MetricBreakerFailureRatio)),
+			q("slow: "+legendPolicy, g.level(telemetry.MetricBreakerSlowRatio))),
 		chart("Changes of state", "Changes in five minutes. Many mean that the callee bears the probes, but not the load.", "none",
-			q("to {{resilience_breaker_state}}: {{resilience_policy_name}}",
-				sumBy([]string{label(telemetry.AttrPolicyName), label(telemetry.AttrBreakerState)},
+			q("to {{resilience_breaker_state}}: "+legendPolicy,
+				sumBy(append([]string{label(telemetry.AttrBreakerState)}, byPolicy...),
 					increase(g.r.series(telemetry.MetricBreakerTransitions, g.chosen...), window)))).
 			alertsAt("ResilienceBreakerFlapping"),
 	}
@@ -107,19 +111,19 @@ func (g guardPanels) breakers() []panel {
 func (g guardPanels) all() []panel {
 	return []panel{
 		chart("Rejected, by guard", "Share of the calls that a guard rejected.", share01,
-			q("{{guard}} {{resilience_policy_name}}", recorded(recordRejectedShare, g.chosen...))).half().
+			q(legendGuard, recorded(recordRejectedShare, g.chosen...))).half().
 			alertsAbove(rejectedHigh, "ResilienceGuardRejects"),
 		chart("Calls through guards", "Calls each second, also those that were rejected.", perSecond,
-			q("{{guard}} {{resilience_policy_name}}", recorded(recordGuardCalls, g.chosen...))).half(),
+			q(legendGuard, recorded(recordGuardCalls, g.chosen...))).half(),
 	}
 }
 
 func (g guardPanels) bulkheads() []panel {
 	return []panel{
 		chart("Calls that run, and the limit", "At the limit further calls wait or are rejected. Is the callee slow, or the limit low?", "none",
-			q("running {{resilience_policy_name}}", g.total(telemetry.MetricBulkheadInflight)),
-			q("limit {{resilience_policy_name}}", g.total(telemetry.MetricBulkheadLimit)),
-			q("waiting {{resilience_policy_name}}", g.total(telemetry.MetricBulkheadQueued))),
+			q("running: "+legendPolicy, g.total(telemetry.MetricBulkheadInflight)),
+			q("limit: "+legendPolicy, g.total(telemetry.MetricBulkheadLimit)),
+			q("waiting: "+legendPolicy, g.total(telemetry.MetricBulkheadQueued))),
 		g.results("Bulkheads: calls by result", "rejected: the bulkhead and its queue were full.", telemetry.MetricBulkheadCalls),
 		g.waits("Bulkheads: waits", telemetry.MetricBulkheadWait),
 	}
@@ -138,8 +142,8 @@ func (g guardPanels) adaptive() []panel {
 	return []panel{
 		chart("Adaptive limit", "Calls each second that came back, and the limit that was learned from them. None: nothing was throttled yet.",
 			perSecond,
-			q("limit {{resilience_policy_name}}", g.level(telemetry.MetricAdaptiveRate)),
-			q("came back {{resilience_policy_name}}", g.level(telemetry.MetricAdaptiveMeasured))),
+			q("limit: "+legendPolicy, g.level(telemetry.MetricAdaptiveRate)),
+			q("came back: "+legendPolicy, g.level(telemetry.MetricAdaptiveMeasured))),
 		g.results("Adaptive limit: calls by result", "rejected: the learned rate was reached.", telemetry.MetricAdaptiveCalls),
 		g.waits("Adaptive limit: waits", telemetry.MetricAdaptiveWait),
 		chart("Throttle: probability of a rejection", "The share of calls that the client itself keeps from a callee that fails.", share01,
@@ -147,8 +151,8 @@ func (g guardPanels) adaptive() []panel {
 		g.results("Throttle: calls by result", "rejected: kept from the callee.", telemetry.MetricThrottleCalls),
 		chart("Delays: factor and failure ratio", "By how much delays before retries are stretched, and the share of failures that it follows.",
 			"none",
-			q("factor {{resilience_policy_name}}", g.level(telemetry.MetricDelaysFactor)),
-			q("failed {{resilience_policy_name}}", g.level(telemetry.MetricDelaysFailureRatio))),
+			q("factor: "+legendPolicy, g.level(telemetry.MetricDelaysFactor)),
+			q("failed: "+legendPolicy, g.level(telemetry.MetricDelaysFailureRatio))),
 	}
 }
 
@@ -165,8 +169,8 @@ func (g guardPanels) others() []panel {
 			q(legendPolicy, g.level(telemetry.MetricHedgeDelay))),
 		g.results("Fallbacks: calls by result", "failed: the alternative failed too.", telemetry.MetricFallbackCalls).half(),
 		chart("Wrong compositions", "Policies in an order that is known to be wrong. Nobody should see one.", "none",
-			q("{{resilience_composition_reason}} {{resilience_policy_name}}",
+			q("{{resilience_composition_reason}}: "+legendPolicy,
 				sumBy(byComposition, g.r.series(telemetry.MetricCompositionWarnings, g.chosen...)))).
-			half().alertsAbove(1, "ResilienceCompositionWrong"),
+			half().empty("none").alertsAbove(1, "ResilienceCompositionWrong"),
 	}
 }

@@ -71,6 +71,7 @@ func labelVariable(name, shown, query string, multi bool) variable {
 	return v
 }
 
+// jobVariable chooses among the services that have such series.
 func jobVariable(series string, multi bool) variable {
 	return labelVariable("job", "Service", "label_values("+series+", job)", multi)
 }

@@ -37,8 +37,9 @@ func overview(r *registry) dashboard {
 				each("Calls given up", "Share of the calls that ended without success: attempts, budget or time used up, "+
 					"refused by a guard, or a panic. The caller got an error.", share01, recordGivenUp).
 					alertsAbove(givenUpHigh, "ResilienceCallsGivenUp"),
-				each("Amplification", "Attempts that reach the callee for one call. 1 is no retries; 4 is a storm with the default of 3 retries.",
-					attemptsU, recordAmplification).alertsAbove(amplificationHigh, "ResilienceAmplification"),
+				each("Amplification", "Attempts that reach the callee for one call. 1 is no retries; 4 is a storm with the default of 3 retries, "+
+					"below 1 a guard keeps calls away.",
+					attemptsU, recordAmplification).empty(noCalls).alertsAbove(amplificationHigh, "ResilienceAmplification"),
 				chart("Failed attempts by error type", "What goes wrong, across all policies. Types such as breaker_open are refusals "+
 					"of a guard, which did not reach the callee.", perSecond,
 					q("{{error_type}}", sumBy([]string{label(telemetry.AttrErrorType)},
@@ -72,32 +73,40 @@ func totals(r *registry, jobs matcher) []panel {
 	}
 }
 
+// rowPolicy leads from the cell with a policy to its dashboard. Its row has the column Service.
+const rowPolicy = "/d/" + uidPolicy +
+	"?var-datasource=${datasource}&var-job=${__data.fields.Service}&var-policy=${__value.raw}&${__url_time_range}"
+
 // troubled lists the policies, those first that give up most.
 func troubled(jobs matcher) panel {
 	// The name of the record is dropped: rows are joined by their labels.
-	top := func(record string) string { return maxBy(byPolicy, recorded(record, jobs)) }
+	// NaN, of policies without calls, is not >= 0.
+	top := func(record string) string { return maxBy(byPolicy, recorded(record, jobs)) + " >= 0" }
 	policy := label(telemetry.AttrPolicyName)
 	return table("Policies, the most troubled first",
-		"One row a policy. Click its name to see it alone. A policy without calls shows no shares.",
+		"One row a policy. Click its name to see it alone. \"none\": nothing of that kind happened yet, or there were no calls.",
 		map[string]string{"job": "Service", policy: "Policy"},
 		column{"Given up", share01, top(recordGivenUp), givenUpHigh},
+		column{"Not successful", share01, top(recordFailed), failedHigh},
 		column{"Calls", perSecond, top(recordCalls), 0},
 		column{"Retry rate", share01, top(recordRetryRate), retryRateHigh},
 		column{"Saved by a retry", share01, top(recordSaved), 0},
 		column{"Exhausted", share01, top(recordExhaustedShare), exhaustedHigh},
 		column{"Retries a call", attemptsU, top(recordRetriesPerCall), 0},
 		column{"Amplification", attemptsU, top(recordAmplification), amplificationHigh},
-	).linked("Policy", "This policy", "/d/"+uidPolicy+
-		"?var-datasource=${datasource}&var-job=${__data.fields.Service}&var-policy=${__value.raw}&${__url_time_range}")
+	).empty("none").linked("Policy", "This policy", rowPolicy)
 }
 
 // firing lists the alerts of these services, also those that wait for their time.
 func firing(jobs matcher) panel {
-	p := table("Alerts", "Alerts of this toolkit, pending ones too. Click the name to read what to do. Empty is good.",
-		map[string]string{"alertname": "Alert", "alertstate": "State", "severity": "Severity", "job": "Service"},
-		column{"Firing", "none", `count by (alertname, alertstate, severity, job) (ALERTS{alertname=~"Resilience.+",` + jobs.String() + `})`, 0},
-	).linked("Alert", "What to do", runbooks+"${__value.raw}.md")
+	of := append(append([]string{"alertname", "alertstate", "severity"}, byPolicy...), label(telemetry.AttrBudgetName))
+	p := table("Alerts", "Alerts of this toolkit, pending ones too. Click the name to read what to do, and the policy to see it.",
+		map[string]string{
+			"alertname": "Alert", "alertstate": "State", "severity": "Severity", "job": "Service",
+			label(telemetry.AttrPolicyName): "Policy", label(telemetry.AttrBudgetName): "Budget",
+		},
+		column{"Firing", "none", aggregate("count", of, `ALERTS{alertname=~"Resilience.+",`+jobs.String()+`}`), 0},
+	).linked("Alert", "What to do", runbooks+"${__value.raw}.md").linked("Policy", "This policy", rowPolicy)
 	p.GridPos.H = 6
-	p.FieldConfig.Defaults.NoValue = "none"
-	return p
+	return p.empty("none")
 }

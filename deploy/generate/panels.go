@@ -24,7 +24,16 @@ const (
 // Legends of series.
 const (
 	legendPolicy = "{{resilience_policy_name}} ({{job}})"
+	legendResult = "{{resilience_result}}: " + legendPolicy
+	legendGuard  = "{{guard}}: " + legendPolicy
 	legendBudget = "{{resilience_budget_name}} ({{job}})"
+)
+
+// Texts in place of a chart without data.
+const (
+	noneYet = "none yet" // of failures, whose series appear with the first one
+	noCalls = "no calls"
+	noWaits = "no waits yet"
 )
 
 // q is a query with the legend of its series.
@@ -47,7 +56,7 @@ func newPanel(kind, title, description, unit string, width, height int, targets 
 	return panel{
 		Type: kind, Title: title, Description: description, Datasource: &prometheus, Targets: targets,
 		GridPos:     gridPos{W: width, H: height},
-		FieldConfig: &fieldConfig{Defaults: fieldDefaults{Unit: unit}, Overrides: []override{}},
+		FieldConfig: &fieldConfig{Defaults: fieldDefaults{Unit: unit, NoValue: noneYet}, Overrides: []override{}},
 	}
 }
 
@@ -70,6 +79,22 @@ func (p panel) stacked() panel {
 	p.FieldConfig.Defaults.Custom["stacking"] = map[string]any{"mode": "normal", "group": "A"}
 	p.FieldConfig.Defaults.Custom["fillOpacity"] = 40
 	return p
+}
+
+// empty says what it means if a panel has no data.
+func (p panel) empty(text string) panel {
+	p.FieldConfig.Defaults.NoValue = text
+	return p
+}
+
+// emptyAll says the same of all panels that say nothing else.
+func emptyAll(text string, panels []panel) []panel {
+	for i, p := range panels {
+		if p.FieldConfig.Defaults.NoValue == noneYet {
+			panels[i] = p.empty(text)
+		}
+	}
+	return panels
 }
 
 // half makes a panel as wide as half of the dashboard.

@@ -42,6 +42,12 @@ func chosen(label, variable string) matcher {
 	return matcher{"", label, "=~", []string{"$" + variable}}
 }
 
+// exactly picks series by a variable of a dashboard that has one value. Grafana escapes what is special in
+// regular expressions for variables of several values only.
+func exactly(label, variable string) matcher {
+	return matcher{"", label, "=", []string{"$" + variable}}
+}
+
 func (m matcher) String() string {
 	return fmt.Sprintf(`%s%s"%s"`, m.label, m.operator, strings.Join(m.values, "|"))
 }
@@ -120,6 +126,10 @@ func sumBy(labels []string, expr string) string { return aggregate("sum", labels
 func maxBy(labels []string, expr string) string { return aggregate("max", labels, expr) }
 
 func minBy(labels []string, expr string) string { return aggregate("min", labels, expr) }
+
+func sumWithout(labels []string, expr string) string {
+	return fmt.Sprintf("sum without (%s) (%s)", strings.Join(labels, ", "), expr)
+}
 
 func aggregate(operator string, labels []string, expr string) string {
 	if len(labels) == 0 {

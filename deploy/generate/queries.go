@@ -22,10 +22,16 @@ func variableFlags(flags *flag.FlagSet) func() map[string]string {
 	const all = ".+"
 	job := flags.String("job", all, "with -queries: the jobs, as a regular expression")
 	policy := flags.String("policy", all, "with -queries: the policies, as a regular expression")
+	guard := flags.String("guard", all, "with -queries: the guards, as a regular expression")
 	budget := flags.String("budget", all, "with -queries: the budgets, as a regular expression")
 	span := flags.String("rate-interval", "1m", "with -queries: the span of rates, Grafana's $__rate_interval")
 	return func() map[string]string {
-		return map[string]string{"$job": *job, "$policy": *policy, "$budget": *budget, "$__rate_interval": *span}
+		values := map[string]string{"$__rate_interval": *span}
+		for name, value := range map[string]string{"$job": *job, "$policy": *policy, "$guard": *guard, "$budget": *budget} {
+			values[name] = value
+			values[`="`+name+`"`] = `=~"` + value + `"` // also where the dashboard takes one value only
+		}
+		return values
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	recordLatencyPerRetried = "resilience:retry_latency_seconds_per_retried_call:mean5m"
 	recordExhaustedShare    = "resilience:exhausted:ratio5m"
 	recordGivenUp           = "resilience:given_up:ratio5m"
+	recordFailed            = "resilience:failed:ratio5m"
 	recordUnclassified      = "resilience:unclassified:ratio5m"
 	recordAmplification     = "resilience:amplification:ratio5m"
 	recordBudgetLevel       = "resilience:budget_level:ratio"
@@ -69,6 +70,11 @@ var givenUp = []string{
 	telemetry.OutcomeRefused.String(), telemetry.OutcomePanic.String(),
 }
 
+// notFailed are the outcomes of calls that succeeded, and of those that never began.
+var notFailed = []string{
+	telemetry.OutcomeSuccess.String(), telemetry.OutcomeSuccessAfterRetry.String(), telemetry.OutcomeNotStarted.String(),
+}
+
 // stuck are the states of breakers that do not let calls pass.
 var stuck = []string{"open", "half_open", "forced_open"}
 
@@ -105,6 +111,8 @@ func policyRules(r *registry) []rule {
 			record: recordExhaustedShare, expr: perCall(exhausted)},
 		{what: "The share of calls that were given up: attempts, budget or time used up, refused by a guard, or a panic.",
 			record: recordGivenUp, expr: perCall(ended(givenUp...))},
+		{what: "The share of calls that did not succeed, for whatever reason.",
+			record: recordFailed, expr: perCall(r.series(telemetry.MetricRetryCalls, not(telemetry.AttrOutcome, notFailed...)))},
 		{what: "The share of calls that ended with an error that nobody classified, which is not retried.",
 			record: recordUnclassified, expr: perCall(ended(telemetry.OutcomeUnclassified.String()))},
 		{what: "Amplification: attempts that reach the callee for one call. What a guard rejects does not reach it.",
