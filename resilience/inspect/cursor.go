@@ -26,7 +26,7 @@ func parseCursor(text string) cursor {
 	inspector, err1 := strconv.ParseInt(parts[0], 16, 64)
 	sample, err2 := strconv.Atoi(parts[1])
 	call, err3 := strconv.ParseUint(parts[2], 10, 64)
-	if err1 != nil || err2 != nil || err3 != nil || sample < 0 {
+	if err1 != nil || err2 != nil || err3 != nil {
 		return cursor{}
 	}
 	return cursor{inspector, sample, call}

@@ -22,7 +22,7 @@
 // An [Inspector] samples all counts every two seconds. While there is one, a call that is
 // retried or fails also reads the clock when its attempts begin and end and allocates its
 // timeline; a call that succeeds at once does nothing for it. The latest 8 calls of each
-// policy and outcome are kept, 8 a second at most: what is beyond is counted as dropped, and
+// policy, outcome and first error type are kept, 8 a second at most: what is beyond is counted as dropped, and
 // nothing ever waits.
 //
 // If no meter provider is set up, calls do not read the clock when they begin. For a minute

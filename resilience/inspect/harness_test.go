@@ -2,8 +2,10 @@ package inspect_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +95,11 @@ func newFixture(t *testing.T, opts ...inspect.Option) *fixture {
 	t.Cleanup(func() { require.NoError(t, page.Close()) })
 	return &fixture{page, []telemetry.Option{telemetry.WithMeterProvider(provider)}}
 }
+
+var uniques atomic.Int64
+
+// unique makes a name that no other test has, nor another run of the test.
+func unique(name string) string { return fmt.Sprintf("%s %d", name, uniques.Add(1)) }
 
 func get(t *testing.T, h http.Handler, target string) *httptest.ResponseRecorder {
 	t.Helper()

@@ -196,5 +196,7 @@ func (c *check) runOnce(timeout time.Duration) {
 		close(c.running)
 		c.running = nil
 	}()
-	err = c.run(ctx)
+	if err = c.run(ctx); err == nil {
+		err = context.Cause(ctx) // it took too long, and did not notice
+	}
 }

@@ -4,7 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -98,6 +102,71 @@ func TestChecksThatMisbehave(t *testing.T) {
 	})
 }
 
+// A check that ended well, but late, has failed all the same: so will the next one.
+func TestLateCheck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newHealth(t, inspect.WithCheck("slow", func(context.Context) error { time.Sleep(1500 * ms); return nil }))
+		for range 3 {
+			d := ready(t, h)
+			assert.Equal(t, "fail", d.Status)
+			assert.Equal(t, "the check took too long", d.Checks["slow"][0].Output)
+			time.Sleep(600 * ms)
+		}
+		time.Sleep(2 * time.Second)
+	})
+}
+
+// A check may leave its goroutine, or ask for the health that it is part of.
+func TestStrangeChecks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var h *inspect.Health
+		h, _ = newHealth(t,
+			inspect.WithCheck("leaves", func(context.Context) error { runtime.Goexit(); return nil }),
+			inspect.WithCheck("asks itself", func(ctx context.Context) error {
+				w := httptest.NewRecorder()
+				h.Ready().ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody))
+				return errors.New(http.StatusText(w.Code))
+			}))
+		began := time.Now()
+		d := ready(t, h)
+		assert.Equal(t, "the check panicked", d.Checks["leaves"][0].Output)
+		assert.NotEqual(t, "pass", d.Checks["asks itself"][0].Status)
+		assert.LessOrEqual(t, time.Since(began), time.Second)
+		time.Sleep(2 * time.Second)
+	})
+}
+
+// However many ask at once, a check runs once, and who goes away spoils nothing for others.
+func TestManyProbes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int64
+		h, _ := newHealth(t, inspect.WithCheck("db", func(ctx context.Context) error {
+			runs.Add(1)
+			time.Sleep(500 * ms)
+			return ctx.Err()
+		}))
+		gone, leave := context.WithTimeout(t.Context(), 100*ms)
+		defer leave()
+		var group sync.WaitGroup
+		group.Go(func() {
+			w := httptest.NewRecorder()
+			h.Ready().ServeHTTP(w, httptest.NewRequestWithContext(gone, http.MethodGet, "/", http.NoBody))
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+		})
+		for range 100 {
+			group.Go(func() {
+				time.Sleep(50 * ms)
+				assert.Equal(t, "pass", ready(t, h).Status)
+			})
+		}
+		group.Wait()
+		assert.EqualValues(t, 1, runs.Load())
+	})
+}
+
 func TestPoliciesInHealth(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -113,6 +182,8 @@ func TestPoliciesInHealth(t *testing.T) {
 		assert.Equal(t, "fail", ready(t, h).Status)
 		assert.Equal(t, "forced_open", ready(t, h).Checks["breaker:needed"][0].ObservedValue)
 		needed.Reset()
+		other.Disable()
+		assert.Equal(t, "pass", ready(t, h).Status, "a breaker that is disabled rejects nobody")
 		other.Reset()
 
 		b := budget.MustNew("shop", budget.WithBurst(1), budget.WithTelemetry(tel...))
@@ -122,6 +193,23 @@ func TestPoliciesInHealth(t *testing.T) {
 		assert.Equal(t, "warn", d.Status)
 		assert.Equal(t, "the retry budget is empty", d.Checks["budget:shop"][0].Output)
 	})
+}
+
+// A required breaker that lets calls through to see whether the callee is back does not keep
+// the service out.
+func TestHalfOpenBreaker(t *testing.T) {
+	t.Parallel()
+	h, tel := newHealth(t, inspect.WithRequiredBreaker("needed"))
+	state := "open"
+	_, err := telemetry.NewBreaker("needed", func() telemetry.BreakerLevel { return telemetry.BreakerLevel{State: state} }, tel...)
+	require.NoError(t, err)
+	_, err = telemetry.NewBudget("odd", func() (tokens, capacity float64) { return math.Inf(-1), math.NaN() }, tel...)
+	require.NoError(t, err)
+	d := ready(t, h)
+	assert.Equal(t, "fail", d.Status)
+	assert.Nil(t, d.Checks["budget:odd"][0].ObservedValue)
+	state = "half_open"
+	assert.Equal(t, "warn", ready(t, h).Status)
 }
 
 func TestDrain(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 // The page shows the last five minutes.
 const (
-	interval = 2 * time.Second
+	interval = telemetry.TickInterval
 	samples  = 150
 )
 
@@ -21,6 +21,10 @@ type history struct {
 	policies map[string]*policyTrack
 	budgets  map[string]*budgetTrack
 	guards   map[guardName]*guardTrack
+
+	// Troubled calls up to the id settled are there to be read; up to called they soon are: a
+	// call has its id for a moment before it can be read.
+	called, settled uint64
 }
 
 type guardName struct{ kind, name string }
@@ -37,7 +41,7 @@ type tally struct {
 }
 
 func (t *tally) set(sample int, count float64) {
-	t.series.set(sample, count-t.last)
+	t.series.set(sample, max(0, count-t.last)) // less is left if a provider of several is gone
 	t.last = count
 }
 
@@ -67,19 +71,26 @@ func (h *history) begin(live telemetry.Live) {
 	h.policies = make(map[string]*policyTrack)
 	h.budgets = make(map[string]*budgetTrack)
 	h.guards = make(map[guardName]*guardTrack)
+	h.called = live.LastCall
 	h.note(live)
 }
 
 // add adds a sample.
 func (h *history) add(live telemetry.Live) {
 	h.latest++
+	h.settled, h.called = h.called, live.LastCall
 	h.note(live)
 }
 
+// note notes a sample. Things that are gone are forgotten, as their meter provider is gone too.
 func (h *history) note(live telemetry.Live) {
+	policies := make(map[string]*policyTrack, len(live.Policies))
+	budgets := make(map[string]*budgetTrack, len(live.Budgets))
+	guards := make(map[guardName]*guardTrack, len(live.Guards))
 	for i := range live.Policies {
 		p := &live.Policies[i]
 		t := track(h.policies, p.Name, policyTrack{first: max(h.latest, 1)})
+		policies[p.Name] = t
 		var calls, failed int64
 		for outcome, n := range p.Calls {
 			calls += n
@@ -100,13 +111,16 @@ func (h *history) note(live telemetry.Live) {
 	}
 	for _, b := range live.Budgets {
 		t := track(h.budgets, b.Name, budgetTrack{first: max(h.latest, 1)})
+		budgets[b.Name] = t
 		t.tokens.set(h.latest, b.Tokens)
 		t.granted.set(h.latest, float64(b.Granted))
 		t.denied.set(h.latest, float64(b.Denied))
 	}
 	for i := range live.Guards {
 		g := &live.Guards[i]
-		t := track(h.guards, guardName{g.Kind, g.Name}, guardTrack{first: max(h.latest, 1)})
+		name := guardName{g.Kind, g.Name}
+		t := track(h.guards, name, guardTrack{first: max(h.latest, 1)})
+		guards[name] = t
 		var calls, rejected int64
 		for _, r := range g.Results {
 			calls += r.N
@@ -119,6 +133,7 @@ func (h *history) note(live telemetry.Live) {
 		t.level.set(h.latest, mainLevel(g))
 		t.states[h.latest%samples] = g.State
 	}
+	h.policies, h.budgets, h.guards = policies, budgets, guards
 }
 
 // mainLevel is the level of a guard that tells most.
@@ -136,7 +151,8 @@ func mainLevel(g *telemetry.LiveGuard) float64 {
 func track[K comparable, T any](tracks map[K]*T, key K, begin T) *T {
 	t := tracks[key]
 	if t == nil {
-		t = &begin
+		made := begin // so that nothing is allocated for a track that is there
+		t = &made
 		tracks[key] = t
 	}
 	return t

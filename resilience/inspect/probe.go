@@ -119,7 +119,7 @@ func (h *Health) observePolicies(a *healthAnswer) {
 	for _, b := range live.Budgets {
 		if b.Tokens < 1 {
 			a.add("budget:"+b.Name, observation{
-				Type: "component", ObservedValue: b.Tokens, ObservedUnit: "tokens", Status: warn, Time: now,
+				Type: "component", ObservedValue: number(b.Tokens), ObservedUnit: "tokens", Status: warn, Time: now,
 				Output: "the retry budget is empty",
 			})
 		}

@@ -75,6 +75,9 @@ func TestMounts(t *testing.T) {
 		}
 		answer := fetch(t, server, mount.root+"no-such.file")
 		assert.Equal(t, http.StatusNotFound, answer.code, mount.name)
+		if mount.name == "a subtree" {
+			assert.Equal(t, http.StatusNotFound, fetch(t, server, mount.root+"no-such-path").code)
+		}
 	}
 }
 
@@ -102,8 +105,15 @@ func TestHeaders(t *testing.T) {
 		assert.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'", path)
 		assert.NotContains(t, header.Get("Content-Security-Policy"), "unsafe", path)
 		assert.Equal(t, "nosniff", header.Get("X-Content-Type-Options"), path)
+		assert.Contains(t, header.Get("Content-Security-Policy"), "frame-ancestors 'none'", path)
+		assert.Equal(t, "same-origin", header.Get("Cross-Origin-Resource-Policy"), path)
+		assert.Equal(t, "no-referrer", header.Get("Referrer-Policy"), path)
 		assert.Empty(t, header.Get("Access-Control-Allow-Origin"), path)
 	}
+	for _, path := range []string{"/", "/page.js"} {
+		assert.Equal(t, "no-cache", get(t, f.page, path).Header().Get("Cache-Control"), "a new version shows at once")
+	}
+	assert.Equal(t, "no-store", get(t, f.page, "/state.txt").Header().Get("Cache-Control"))
 	assert.Equal(t, "no-store", get(t, f.page, "/state.json").Header().Get("Cache-Control"))
 
 	etag := get(t, f.page, "/page.js").Header().Get("ETag")

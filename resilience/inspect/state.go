@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"math"
 	"time"
 
 	"github.com/observable-go/toolkit/internal/clock"
@@ -129,18 +130,15 @@ func (i *Inspector) state(since cursor) *state {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	h := &i.history
-	next := cursor{i.began.UnixNano(), h.latest, since.call}
+	next := cursor{i.began.UnixNano(), h.latest, h.settled}
 	if s.Full = !since.continues(next); s.Full {
-		since, next.call = cursor{}, 0
+		since = cursor{}
 	}
 	w := h.window(since.sample)
 	for n := range live.Policies {
 		p := &live.Policies[n]
-		shown := newPolicyState(p, track(h.policies, p.Name, policyTrack{first: w.latest + 1}), w, since.call)
-		if len(shown.Troubled) > 0 {
-			next.call = max(next.call, shown.Troubled[0].ID) // the newest comes first
-		}
-		s.Policies = append(s.Policies, shown)
+		s.Policies = append(s.Policies,
+			newPolicyState(p, track(h.policies, p.Name, policyTrack{first: w.latest + 1}), w, since.call))
 	}
 	for _, b := range live.Budgets {
 		s.Budgets = append(s.Budgets, newBudgetState(&b, track(h.budgets, b.Name, budgetTrack{first: w.latest + 1}), w))
@@ -152,10 +150,6 @@ func (i *Inspector) state(since cursor) *state {
 	s.Cursor = next.String()
 	return s
 }
-
-// overlap is how many of the latest troubled calls are repeated in the next answer: calls
-// that end at the same time may appear in another order than that of their ids.
-const overlap = 64
 
 // newPolicyState shows a policy, with the troubled calls after one.
 func newPolicyState(p *telemetry.LivePolicy, t *policyTrack, w window, after uint64) policyState {
@@ -178,7 +172,7 @@ func newPolicyState(p *telemetry.LivePolicy, t *policyTrack, w window, after uin
 	calls, dropped := p.Troubled()
 	s.Dropped = dropped
 	for _, c := range calls {
-		if c.ID+overlap > after {
+		if c.ID > after {
 			s.Troubled = append(s.Troubled, newTroubledCall(c))
 		}
 	}
@@ -212,6 +206,9 @@ func newGuardState(g *telemetry.LiveGuard, t *guardTrack, w window) guardState {
 	}
 	for _, l := range g.Levels {
 		s.Levels[l.Name] = number(l.Value)
+		if g.State == "open" || g.State == "forced_open" {
+			s.Levels[l.Name] = number(math.NaN()) // its window is empty, which says nothing of the callee
+		}
 	}
 	if g.State != "" {
 		s.History.State = w.states(t)

@@ -78,7 +78,8 @@ func TestHistory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		before := f.newPolicy("history a")
+		nameA, nameB := unique("history a"), unique("history b") // on a page that shows all
+		before := f.newPolicy(nameA)
 		require.NoError(t, before.Do(t.Context(), func(context.Context) error { return nil }))
 		page, err := inspect.New()
 		require.NoError(t, err)
@@ -86,7 +87,7 @@ func TestHistory(t *testing.T) {
 		whole := &fixture{page: page}
 
 		time.Sleep(2*time.Second + ms)
-		later := f.newPolicy("history b")
+		later := f.newPolicy(nameB)
 		for range 3 {
 			require.NoError(t, later.Do(t.Context(), func(context.Context) error { return nil }))
 		}
@@ -103,7 +104,7 @@ func TestHistory(t *testing.T) {
 		assert.Equal(t, []float64{-1, 3, 0}, numbers(shown.Policies[1].History["calls"]), "b")
 
 		for _, p := range whole.read(t, "").Policies {
-			if p.Name == "history a" {
+			if p.Name == nameA {
 				assert.Equal(t, []float64{0, 0, 1}, numbers(p.History["calls"]), "one call was before the page")
 				assert.EqualValues(t, 1, p.Calls["success"])
 			}
@@ -269,6 +270,30 @@ func TestFlood(t *testing.T) {
 		assert.EqualValues(t, 1001-len(shown.Troubled), shown.Dropped)
 		assert.Equal(t, "exhausted", shown.Troubled[len(shown.Troubled)-1].Outcome)
 
+		// What a breaker refuses does not hide what made it open.
+		n := 0
+		open := f.newPolicy("open", retry.WithMaxRetries(1))
+		refused := resilience.Refused(failure("breaker_open"))
+		require.Error(t, open.Do(t.Context(), func(context.Context) error {
+			if n++; n == 1 {
+				return failure("connection_refused")
+			}
+			return refused
+		}))
+		for range 100 {
+			require.Error(t, open.Do(t.Context(), func(context.Context) error { return refused }))
+		}
+		var causes []string
+		for _, p := range f.read(t, "").Policies {
+			for _, c := range p.Troubled {
+				if c.Outcome == "refused" {
+					causes = append(causes, c.Timeline[0].ErrorType)
+				}
+			}
+		}
+		assert.Len(t, causes, 9)
+		assert.Contains(t, causes, "connection_refused")
+
 		time.Sleep(time.Second)
 		_ = p.Do(t.Context(), func(context.Context) error { return missing })
 		assert.Greater(t, f.read(t, "").Policies[0].Troubled[0].ID, shown.Troubled[0].ID, "there is room again")
@@ -301,6 +326,8 @@ func TestGuardsAndBudgets(t *testing.T) {
 		assert.Equal(t, []float64{0, 1}, numbers(d.Guards[0].History.Rejected))
 		assert.Equal(t, "bulkhead", d.Guards[1].Kind)
 		assert.InDelta(t, 7, *d.Guards[1].Levels["limit"], 0)
+		assert.Equal(t, []float64{0, 0}, numbers(d.Guards[1].History.Level), "calls in flight tell most")
+		assert.Equal(t, []float64{1, 0}, numbers(d.Guards[1].History.Calls))
 		require.Len(t, d.Budgets, 1)
 		assert.Equal(t, "shop", d.Budgets[0].Name)
 		assert.InDelta(t, 20, *d.Budgets[0].Capacity, 0)

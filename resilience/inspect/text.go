@@ -16,6 +16,7 @@ func (s *state) text() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s on %s at %s, watched since %s\n", s.Title, s.Instance,
 		s.Now.Format(time.RFC3339), s.Since.Format(time.RFC3339))
+	b.WriteString("Rates and shares are of the last minute.\n")
 	if len(s.Policies)+len(s.Budgets)+len(s.Guards) == 0 {
 		b.WriteString("\nThere is no policy, budget or guard yet.\n")
 	}
@@ -66,19 +67,20 @@ func (s *state) policiesText(b *bytes.Buffer) {
 	if len(s.Policies) == 0 {
 		return
 	}
-	table(b, "POLICY\tCALLS/S\tRETRIED\tFAILED\tRETRIES/CALL\tCALLS\tOUTCOMES SINCE THE START", func(w *tabwriter.Writer) {
+	table(b, "POLICY\tCALLS/S\tRETRIED\tSAVED\tFAILED\tRETRIES/CALL\tOUTCOMES SINCE THE START\tERRORS SINCE THE START", func(w *tabwriter.Writer) {
 		for i := range s.Policies {
 			p := &s.Policies[i]
 			calls, rate := minute(p.History.Calls)
 			retried, _ := minute(p.History.Retried)
 			failed, _ := minute(p.History.Failed)
+			saved, _ := minute(p.History.Saved)
 			retries, _ := minute(p.History.Retries)
 			perCall := "-"
 			if calls > 0 {
 				perCall = fmt.Sprintf("%.2f", retries/calls)
 			}
-			fmt.Fprintf(w, "%s\t%.1f\t%s\t%s\t%s\t%d\t%s\n", p.Name, rate, percent(retried, calls), percent(failed, calls),
-				perCall, total(p.Calls), counts(p.Calls))
+			fmt.Fprintf(w, "%s\t%.1f\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, rate, percent(retried, calls),
+				percent(saved, calls), percent(failed, calls), perCall, counts(p.Calls), counts(p.Errors))
 		}
 	})
 }
@@ -128,7 +130,7 @@ func (s *state) troubledText(b *bytes.Buffer) {
 			calls = append(calls, call{s.Policies[i].Name, &s.Policies[i].Troubled[n]})
 		}
 	}
-	slices.SortFunc(calls, func(a, b call) int { return -a.Began.Compare(b.Began) })
+	slices.SortFunc(calls, func(a, b call) int { return a.Began.Compare(b.Began) })
 	for _, c := range calls[:min(len(calls), shownCalls)] {
 		fmt.Fprintf(b, "\n%s  %s: %s", c.Began.Format("15:04:05.000"), c.policy, c.Outcome)
 		if c.Reason != "" {
@@ -162,13 +164,6 @@ func result(a *troubledAttempt) string {
 		return "succeeded"
 	}
 	return a.ErrorType + ": " + a.Error
-}
-
-func total(byName map[string]int64) (sum int64) {
-	for _, n := range byName {
-		sum += n
-	}
-	return sum
 }
 
 // counts returns counts in order, without those that are 0.

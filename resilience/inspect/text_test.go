@@ -38,12 +38,13 @@ func TestText(t *testing.T) {
 			return ""
 		}
 		assert.True(t, strings.HasPrefix(text, "shop on "), lines[0])
-		assert.Equal(t, "inventory.get 0.8 66.7 % 0.0 % 1.00 3 success=1 success_after_retry=2", row("inventory.get"))
+		assert.Equal(t, "inventory.get 0.8 66.7 % 66.7 % 0.0 % 1.00 success=1 success_after_retry=2 reset=3", row("inventory.get"))
 		assert.Equal(t, "shop 20.0 20 0 0 0", row("shop   "))
 		assert.Equal(t, "inventory breaker closed failure_ratio=0 slow_ratio=0", row("inventory  "))
 		assert.Contains(t, text, "inventory.get: success_after_retry, 2 of 4 attempts in 1.200 s\n"+
 			"  1    0.000 to   0.100 s  reset: reset at https://***@host/?***; waits 1.000 s\n"+
 			"  2    1.100 to   1.200 s  succeeded\n")
 		assert.Contains(t, text, "  1        ? to   0.000 s  reset")
+		assert.Less(t, strings.Index(text, "2 of 4 attempts"), strings.Index(text, "3 of 4 attempts"), "the newest comes first")
 	})
 }

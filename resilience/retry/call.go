@@ -77,6 +77,7 @@ func (c *call) startAttempt() bool {
 		ctx = resilience.WithAttempt(ctx, resilience.Attempt{
 			Policy: c.policy.name, Number: c.attempts, Max: c.rules.max,
 		})
+		c.latest = time.Time{}
 		if c.tel.Records() {
 			c.latest = c.now()
 		}

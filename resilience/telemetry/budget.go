@@ -21,7 +21,7 @@ func NewBudget(name string, level BudgetLevel, opts ...Option) (*Budget, error) 
 	}
 	cells, _ := registryOf(s.meters()).budgets.get(name)
 	if cells.name == name { // and not one of many without cells of their own
-		cells.level.Store(&level)
+		cells.level.Store(newLevel(level))
 	}
 	return &Budget{cells}, nil
 }
@@ -64,7 +64,7 @@ func (c *budgetCells) observe(o metric.Observer, tokens, capacity metric.Float64
 	o.ObserveInt64(withdrawals, c.denied.Value(), c.deniedOption...)
 	o.ObserveInt64(refunds, c.refunded.Value(), c.budgetOption...)
 	if level := c.level.Load(); level != nil {
-		now, full := (*level)()
+		now, full := level.read()
 		o.ObserveFloat64(tokens, now, c.budgetOption...)
 		o.ObserveFloat64(capacity, full, c.budgetOption...)
 	}

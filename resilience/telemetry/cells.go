@@ -17,7 +17,10 @@ type retryCells struct {
 	// Every call that succeeds counts in one of these two; both the calls and the
 	// attempts that succeeded follow from them, which makes the untroubled path one
 	// addition.
-	atOnce     counter
+	atOnce counter
+	// timed is above 0 if calls read the clock when they begin, as there was trouble lately:
+	// beside what every call reads anyway.
+	timed      atomic.Int32
 	afterRetry counter
 	failures   failures
 
@@ -195,7 +198,7 @@ type budgetCells struct {
 
 	granted, denied, refunded counter
 
-	level atomic.Pointer[BudgetLevel]
+	level atomic.Pointer[level[BudgetLevel]]
 
 	budgetOption, grantedOption, deniedOption []metric.ObserveOption
 }

@@ -30,7 +30,7 @@ func newGuard(kind guardKind, name string, levels func() []float64, opts []Optio
 	r := registryOf(s.meters())
 	cells, own := r.guards[kind].names.get(name)
 	if cells.name == name && levels != nil { // and not one of many without cells of their own
-		cells.levels.Store(&levels)
+		cells.levels.Store(newLevel(levels))
 	}
 	e := newEmitter(s)
 	return &Guard{emitter: e.named(name, own), kind: kind, registry: r, cells: cells}, nil
@@ -98,7 +98,7 @@ func (r *Retry) Warn(ctx context.Context, reason, detail string) {
 }
 
 func (e *emitter) warn(ctx context.Context, r *registry, reason, detail string) {
-	cells, _ := r.guards[kindComposition].names.get(e.policy.Value.AsString())
+	cells, _ := r.guards[kindComposition].names.get(e.name)
 	cells.event(reason)
 	attributes := []attribute.KeyValue{AttrCompositionReason.String(reason), AttrCompositionDetail.String(detail)}
 	e.emit(ctx, e.recording(ctx), EventCompositionWarning, log.SeverityWarn, e.policy, attributes[0], attributes[1])

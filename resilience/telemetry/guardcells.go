@@ -19,7 +19,7 @@ type guardCells struct {
 	events []counter
 	// levels returns the levels of the newest guard of the name, one for each series of
 	// the kind's table, in their order. NaN is none.
-	levels atomic.Pointer[func() []float64]
+	levels atomic.Pointer[level[func() []float64]]
 
 	callOptions  [numResults][]metric.ObserveOption
 	eventOptions [][]metric.ObserveOption
@@ -132,7 +132,7 @@ func (g *guardInstruments) observe(o metric.Observer) {
 		if levels == nil {
 			continue
 		}
-		for i, level := range (*levels)() {
+		for i, level := range levels.read() {
 			if !math.IsNaN(level) && !math.IsInf(level, 0) {
 				g.levels[i](o, level, c.levelOptions[i])
 			}

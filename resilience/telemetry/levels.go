@@ -1,6 +1,29 @@
 package telemetry
 
-import "math"
+import (
+	"math"
+	"sync/atomic"
+)
+
+// A level tells how to read what something holds.
+type level[F any] struct {
+	read   F
+	number uint64 // the newest has the largest
+}
+
+var lastLevel atomic.Uint64
+
+func newLevel[F any](read F) *level[F] { return &level[F]{read, lastLevel.Add(1)} }
+
+// newerThan reports whether there is a level and it is newer than that of the number, which
+// becomes its own then.
+func (l *level[F]) newerThan(number *uint64) bool {
+	if l == nil || l.number < *number {
+		return false
+	}
+	*number = l.number
+	return true
+}
 
 // A BulkheadLevel is what a bulkhead holds, in calls.
 type BulkheadLevel struct{ Limit, Inflight, Queued int }

@@ -15,6 +15,8 @@ type Live struct {
 	Budgets  []LiveBudget
 	Guards   []LiveGuard
 	Warnings []LiveWarning
+	// LastCall is the id of the latest troubled call before the reading began.
+	LastCall uint64
 }
 
 // LivePolicy is what the retry policies of one name have counted.
@@ -37,6 +39,8 @@ type LiveBudget struct {
 	Granted, Denied, Refunded int64
 	// Tokens and Capacity are NaN if there is no such budget.
 	Tokens, Capacity float64
+
+	newest uint64 // the number of the level
 }
 
 // LiveGuard is what the guards of one kind and name have counted, and the levels of the
@@ -48,6 +52,8 @@ type LiveGuard struct {
 	Levels []LiveLevel
 	// State is that of a breaker, otherwise "".
 	State string
+
+	newest uint64 // the number of the levels
 }
 
 // LiveCount is a count by what is counted.
@@ -133,8 +139,8 @@ func (b *LiveBudget) add(c *budgetCells) {
 	b.Granted += c.granted.Value()
 	b.Denied += c.denied.Value()
 	b.Refunded += c.refunded.Value()
-	if level := c.level.Load(); level != nil {
-		b.Tokens, b.Capacity = (*level)()
+	if level := c.level.Load(); level.newerThan(&b.newest) {
+		b.Tokens, b.Capacity = level.read()
 	}
 }
 
@@ -165,10 +171,10 @@ func (g *LiveGuard) add(c *guardCells) {
 		g.Events[i].N += c.events[i].Value()
 	}
 	levels := c.levels.Load()
-	if levels == nil {
+	if !levels.newerThan(&g.newest) {
 		return
 	}
-	values, single := (*levels)(), 0
+	values, single := levels.read(), 0
 	for _, l := range table.levels {
 		if len(l.values) == 0 {
 			g.Levels[single].Value, values = values[0], values[1:]
@@ -184,10 +190,17 @@ func (g *LiveGuard) add(c *guardCells) {
 	}
 }
 
-func (l *Live) addWarnings(c *guardCells) {
+func (l *Live) addWarnings(c *guardCells, known *merger[LiveWarning]) {
 	for i, reason := range guardTable[c.kind].events.values {
-		if n := c.events[i].Value(); n > 0 {
-			l.Warnings = append(l.Warnings, LiveWarning{Policy: c.name, Reason: reason, N: n})
+		n := c.events[i].Value()
+		if n == 0 {
+			continue
 		}
+		warning := LiveWarning{Policy: c.name, Reason: reason}
+		at, isNew := known.index(warning)
+		if isNew {
+			l.Warnings = append(l.Warnings, warning)
+		}
+		l.Warnings[at].N += n
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
+	"time"
 	"weak"
 
 	"go.opentelemetry.io/otel"
@@ -28,6 +29,11 @@ type registry struct {
 	retries names[retryCells]
 	budgets names[budgetCells]
 	guards  [numKinds]guardInstruments
+
+	ticked struct { // by a watcher
+		sync.Mutex
+		at time.Time
+	}
 }
 
 // registries is the table of registries by provider. It holds them weakly, as tests make

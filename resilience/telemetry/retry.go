@@ -48,14 +48,20 @@ func (r *Retry) Watches(ctx context.Context) bool {
 	if r == nil {
 		return false
 	}
-	return r.Times(ctx) || r.tracer != nil ||
+	return r.records(ctx) || r.cells.times() || r.tracer != nil ||
 		r.settings.events == EventsAll && (r.logger != nil || trace.SpanFromContext(ctx).IsRecording())
 }
 
 // Times reports whether the duration of a call under ctx is recorded: in metrics, or on the
 // debug page, as there was trouble lately.
 func (r *Retry) Times(ctx context.Context) bool {
-	return r != nil && (r.settings.duration != DurationsNever && r.registry.duration.Enabled(ctx) || r.cells.recent.timed.Load() > 0)
+	return r != nil && (r.records(ctx) || r.cells.times())
+}
+
+// records reports whether the duration of a call under ctx is recorded in metrics. It is
+// small enough to be inlined, on the untroubled path.
+func (r *Retry) records(ctx context.Context) bool {
+	return r.settings.duration != DurationsNever && r.registry.duration.Enabled(ctx)
 }
 
 // SucceededAtOnce counts a call whose first attempt succeeded.

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,21 +50,29 @@ const (
 	// maxTimeline is how many attempts of a call are kept; lastAttempts of them are its last.
 	maxTimeline  = 8
 	lastAttempts = 2
-	// ringSize is how many calls of each outcome are kept, and ringPause for how long at least.
+	// ringSize is how many calls of each trouble are kept, and ringPause for how long at least.
 	ringSize  = 8
 	ringPause = time.Second
-	// timedFor is for how many reads of the page's sampler after its trouble a policy times
-	// the first attempts of its calls.
-	timedFor = 30
+	// maxTroubles is how many troubles a policy tells apart.
+	maxTroubles = 16
+	// timedFor is for how many ticks after its trouble a policy times the first attempts of
+	// its calls: a minute.
+	timedFor = int32(time.Minute / TickInterval)
 )
 
-// recentCalls are the latest troubled calls of the policies of one name, by outcome: a flood
-// of one kind of trouble does not wash away another.
+// recentCalls are the latest troubled calls of the policies of one name, by trouble: a flood of
+// one kind, such as calls that an open breaker refuses, does not wash away another, such as
+// those that made it open.
 type recentCalls struct {
-	rings   [numOutcomes]atomic.Pointer[ring]
+	mu      sync.Mutex // held to add a ring
+	rings   atomic.Pointer[map[trouble]*ring]
 	dropped counter
-	// timed is above 0 if calls read the clock when they begin, as there was trouble lately.
-	timed atomic.Int32
+}
+
+// A trouble is how a call ended and the type of its first failure.
+type trouble struct {
+	outcome Outcome
+	first   string
 }
 
 // A ring holds the latest calls. Nobody ever waits for it: who finds it busy or full of calls
@@ -87,22 +97,39 @@ func (r *ring) claim(now time.Time) *atomic.Pointer[TroubledCall] {
 	return slot
 }
 
-// ring returns the ring of an outcome.
-func (r *recentCalls) ring(o Outcome) *ring {
-	if known := r.rings[o].Load(); known != nil {
-		return known
+// ring returns the ring of a trouble. Beyond maxTroubles there is one for each outcome.
+func (r *recentCalls) ring(t trouble) *ring {
+	known := r.known()
+	if found := known[t]; found != nil {
+		return found
 	}
-	r.rings[o].CompareAndSwap(nil, new(ring))
-	return r.rings[o].Load()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known = r.known()
+	if len(known) >= maxTroubles && known[t] == nil {
+		t.first = Other
+	}
+	if found := known[t]; found != nil {
+		return found
+	}
+	more := make(map[trouble]*ring, len(known)+1)
+	maps.Copy(more, known)
+	added := new(ring)
+	more[t] = added
+	r.rings.Store(&more)
+	return added
+}
+
+func (r *recentCalls) known() map[trouble]*ring {
+	if known := r.rings.Load(); known != nil {
+		return *known
+	}
+	return nil
 }
 
 // all returns what the rings hold.
 func (r *recentCalls) all() (calls []*TroubledCall) {
-	for o := range r.rings {
-		known := r.rings[o].Load()
-		if known == nil {
-			continue
-		}
+	for _, known := range r.known() {
 		for i := range known.slots {
 			if c := known.slots[i].Load(); c != nil {
 				calls = append(calls, c)
@@ -120,6 +147,9 @@ var (
 // Records reports whether the call is to be told when its attempts began and ended, as
 // somebody watches.
 func (c *RetryCall) Records() bool { return c.retry != nil && watchers.Load() > 0 }
+
+// times reports whether calls read the clock when they begin, for the sake of the page.
+func (c *retryCells) times() bool { return c.timed.Load() > 0 && watchers.Load() > 0 }
 
 // note adds an attempt that failed, after which a retry is to follow, to the timeline.
 func (c *RetryCall) note(f *Failure, delay time.Duration, pushback bool) {
@@ -145,11 +175,12 @@ func (c *RetryCall) keep(e *RetryEnd, last *Failure) {
 	if e.Ended.IsZero() || e.Outcome == OutcomeSuccess {
 		return
 	}
-	recent := &c.retry.cells.recent
-	if recent.timed.Load() != timedFor {
-		recent.timed.Store(timedFor)
+	cells := c.retry.cells
+	if cells.timed.Load() != timedFor {
+		cells.timed.Store(timedFor)
 	}
-	slot := recent.ring(e.Outcome).claim(e.Ended)
+	recent := &cells.recent
+	slot := recent.ring(trouble{e.Outcome, c.firstFailure(e, last)}).claim(e.Ended)
 	if slot == nil {
 		recent.dropped.Add(1)
 		return
@@ -166,6 +197,14 @@ func (c *RetryCall) keep(e *RetryEnd, last *Failure) {
 		ID: lastCallID.Add(1), Outcome: e.Outcome, Reason: e.Reason, Budget: e.Budget, Nested: e.Nested,
 		Attempts: e.Attempts, Max: c.max, Ended: e.Ended, Span: trace.SpanContextFromContext(c.ctx), Timeline: c.timeline,
 	})
+}
+
+// firstFailure returns the type of the first failure of the call.
+func (c *RetryCall) firstFailure(e *RetryEnd, last *Failure) string {
+	if len(c.timeline) > 0 {
+		return c.timeline[0].ErrorType
+	}
+	return e.errorType(last)
 }
 
 // addLast adds the last attempt to the timeline, unless it is there.

@@ -7,8 +7,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/observable-go/toolkit/internal/clock"
 )
 
 // A Watcher reads what policies, guards and budgets count, for the debug page. While there
@@ -34,16 +37,34 @@ func Watch(provider metric.MeterProvider) *Watcher {
 // Close ends the watching.
 func (w *Watcher) Close() { w.stop.Do(func() { watchers.Add(-1) }) }
 
-// Tick is to be called at regular intervals: a policy that had no trouble for 30 of them
-// no longer reads the clock at the start of calls for the sake of the page.
+// TickInterval is how often [Watcher.Tick] is to be called.
+const TickInterval = 2 * time.Second
+
+// Tick is to be called every [TickInterval]: a policy that had no trouble for a minute no
+// longer reads the clock at the start of calls for the sake of the page.
 func (w *Watcher) Tick() {
+	now := clock.Now(nil)
 	for _, r := range registriesOf(w.provider) {
+		if !r.tick(now) {
+			continue
+		}
 		for _, c := range r.retries.shown() {
-			if n := c.recent.timed.Load(); n > 0 {
-				c.recent.timed.CompareAndSwap(n, n-1)
+			if n := c.timed.Load(); n > 0 {
+				c.timed.CompareAndSwap(n, n-1)
 			}
 		}
 	}
+}
+
+// tick reports whether it is time to go on, as several watchers may call.
+func (r *registry) tick(now time.Time) bool {
+	r.ticked.Lock()
+	defer r.ticked.Unlock()
+	if since := now.Sub(r.ticked.at); since >= 0 && since < TickInterval*9/10 {
+		return false
+	}
+	r.ticked.at = now
+	return true
 }
 
 // registriesOf returns the registry of a provider, or all of them if provider is nil.
@@ -69,9 +90,10 @@ func (w *Watcher) Read() Live { return ReadLive(w.provider) }
 // ReadLive returns what has been counted by now under one meter provider, or under all of
 // them if provider is nil.
 func ReadLive(provider metric.MeterProvider) Live {
-	var l Live
+	l := Live{LastCall: lastCallID.Load()}
 	var policies, budgets merger[string]
 	var guards merger[guardName]
+	var warnings merger[LiveWarning]
 	for _, r := range registriesOf(provider) {
 		for _, c := range r.retries.shown() {
 			i, isNew := policies.index(c.name)
@@ -90,7 +112,7 @@ func ReadLive(provider metric.MeterProvider) Live {
 		for kind := range r.guards {
 			for _, c := range r.guards[kind].names.shown() {
 				if guardKind(kind) == kindComposition {
-					l.addWarnings(c)
+					l.addWarnings(c, &warnings)
 					continue
 				}
 				i, isNew := guards.index(guardName{guardKind(kind), c.name})

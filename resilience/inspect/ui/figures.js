@@ -8,6 +8,9 @@ export const FAILING_SHARE = 0.01;
 /** From this many retries a call a policy is in trouble: the load that retries add. */
 export const RETRYING = 0.1;
 
+/** For how many seconds all must be well before a policy is recovering, and a budget no longer empty. */
+export const RECOVERING = 10;
+
 /** Levels of trouble, worst first. */
 export const BAD = 0;
 export const WARN = 1;
@@ -81,22 +84,34 @@ export function policyState(policy, interval) {
   const failed = minuteSum(policy.history.failed, interval);
   const retries = minuteSum(policy.history.retries, interval);
   if (!calls && !failed && !retries) return { level: IDLE, word: "idle" };
-  if (failed > 0 && failed >= calls * FAILING_SHARE) return { level: BAD, word: "failing" };
+  if (failed > 0 && failed >= calls * FAILING_SHARE) {
+    return recovered(policy.history, interval) ? { level: WARN, word: "recovering" } : { level: BAD, word: "failing" };
+  }
   if (retries > 0 && retries >= calls * RETRYING) return { level: WARN, word: "retrying" };
   return { level: FINE, word: "fine" };
 }
 
-/** The state of a budget: empty means that it denies the next retry. */
+// Whether calls succeed again: for some seconds they came, and none failed.
+function recovered(history, interval) {
+  const latest = (series) => (series ?? []).slice(-Math.max(1, Math.round(RECOVERING / interval)));
+  return latest(history.calls).every((n) => n > 0) && latest(history.failed).every((n) => n === 0);
+}
+
+/** The state of a budget: empty means that it denies retries now. */
 export function budgetState(budget, interval) {
   if (typeof budget.tokens !== "number") return { level: FINE, word: "unknown" };
-  if (budget.tokens < 1) return { level: BAD, word: "empty" };
-  if (minuteSum(budget.history.denied, interval) > 0) return { level: WARN, word: "denying" };
+  const denied = budget.history.denied ?? [];
+  if (budget.tokens < 1 || denied.slice(-Math.max(1, Math.round(RECOVERING / interval))).some((n) => n > 0)) {
+    return { level: BAD, word: "empty" };
+  }
+  if (minuteSum(denied, interval) > 0) return { level: WARN, word: "denying" };
   return { level: FINE, word: "fine" };
 }
 
 /** The state of a guard: that of a breaker, and whether others reject calls. */
 export function guardState(guard, interval) {
-  const rejecting = minuteSum(guard.history.rejected, interval) > 0;
+  const rejected = minuteSum(guard.history.rejected, interval);
+  const rejecting = rejected > 0 && rejected >= minuteSum(guard.history.calls, interval) * FAILING_SHARE;
   switch (guard.state) {
     case "open": case "forced_open": return { level: BAD, word: words(guard.state) };
     case "half_open": case "disabled": return { level: WARN, word: words(guard.state) };

@@ -21,6 +21,9 @@ const LABELS = { all: "All", trouble: "In trouble", policies: "Policies", budget
 /** How many of those in trouble are named at the top. */
 const NAMED = 8;
 
+/** For how long it is said that the process was restarted, in milliseconds. */
+const RESTART_SHOWN = 120_000;
+
 /** What to do about compositions that are known to be wrong. */
 const WARNINGS = new Map([
   ["nested_retries", "Attempts multiply: let one layer retry, the outer or the inner one."],
@@ -34,6 +37,7 @@ let received = 0; // when the last answer came, by the clock of this page
 let loading = true;
 let paused = false;
 let reason = ""; // why there is no answer, or ""
+let restarted = 0; // when the process that answers now was found to be another one, by the clock of this page
 let frame = 0;
 
 const visible = whenVisible();
@@ -53,6 +57,7 @@ const polls = poller({
   address: "state.json",
   cursor: () => state.cursor,
   got(answer) {
+    if (received && Date.parse(answer.since) !== state.since) restarted = Date.now();
     state = merge(state, answer);
     received = Date.now();
     reason = "";
@@ -102,7 +107,8 @@ function items() {
 function showSummary() {
   const all = items();
   const troubled = all.filter((item) => item.state.level <= WARN).sort((a, b) => a.state.level - b.state.level);
-  setText($("sentence"), sentence(all));
+  const none = !state.length && all.length && !troubled.length;
+  setText($("sentence"), none ? "No figures yet: the first interval is not over." : sentence(all));
   setAttribute($("sentence"), "data-level", troubled.length ? Math.min(...troubled.map((item) => item.state.level)) : 2);
   const uptime = span((state.now - state.since) / 1000);
   const where = state.instance && `\u2068${state.instance}\u2069. `;
@@ -169,6 +175,8 @@ function showConnection() {
   const what = received ? `These figures are ${old} old, of ${clock(state.now, Date.now())}.` : "There are no figures yet.";
   setText($("lost"), paused ? `Paused. ${what}` : `Connection lost: ${reason}. ${what} Trying again.`);
   $("lost").classList.toggle("bad", !paused);
+  setHidden($("restarted"), !restarted || Date.now() - restarted > RESTART_SHOWN);
+  setText($("restarted"), `The process was restarted: it is watched since ${clock(state.since, Date.now())}, and counts begin anew.`);
 }
 
 // The address keeps what is shown, so that a link shows the same to somebody else.
@@ -214,7 +222,7 @@ addEventListener("hashchange", () => {
   if (!loading) showView();
 });
 setInterval(() => {
-  if (paused || reason) showConnection();
+  if (paused || reason || restarted) showConnection();
 }, 1000);
 
 keyboard($("search"), () => setView({ ...view, query: "" }));

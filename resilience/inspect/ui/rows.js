@@ -105,6 +105,7 @@ export class Table {
     this.table = el("table", { role: "table", class: section.id, "aria-labelledby": `${section.id}-title` },
       head(section));
     this.empty = section.empty();
+    setHidden(this.empty, true); // until an answer says so
     this.count = el("span", { class: "count" });
     this.element = el("section", { id: section.id, "aria-labelledby": `${section.id}-title` },
       el("h2", { id: `${section.id}-title`, tabindex: "-1" }, section.title, " ", this.count),

@@ -4,16 +4,17 @@ import { el, setHidden, setText } from "./dom.js";
 import { plural } from "./format.js";
 import { callElement } from "./timeline.js";
 
-/** How many are shown until the reader asks for more, and how many of each outcome among them at least. */
+/** How many are shown until the reader asks for more, and how many of each outcome and first error among them at least. */
 const FEW = 5;
 const OF_EACH = 2;
 
-/** The calls to begin with: the newest, but not so that a flood of one outcome hides the others. */
+/** The calls to begin with: the newest, but not so that a flood of one kind hides the others. */
 export function few(calls) {
   const seen = new Map();
-  const picked = new Set(calls.filter(({ outcome }) => {
-    seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
-    return seen.get(outcome) <= OF_EACH;
+  const picked = new Set(calls.filter(({ outcome, timeline }) => {
+    const kind = `${outcome} ${timeline?.[0]?.error_type ?? ""}`;
+    seen.set(kind, (seen.get(kind) ?? 0) + 1);
+    return seen.get(kind) <= OF_EACH;
   }));
   for (const call of calls) {
     if (picked.size >= FEW) break;
@@ -21,6 +22,9 @@ export function few(calls) {
   }
   return calls.filter((call) => picked.has(call));
 }
+
+// Ids begin again when the process is restarted.
+const keyOf = (call) => `${call.id} ${call.began}`;
 
 /** Makes the list. A call never changes, so that each is made once. */
 export function troubledCalls() {
@@ -34,15 +38,16 @@ export function troubledCalls() {
   const update = (policy, state) => {
     last = [policy, state];
     const calls = all ? policy.troubled : few(policy.troubled);
-    const wanted = new Set(calls.map((call) => call.id));
-    for (const [id, element] of shown) {
-      if (wanted.has(id)) continue;
+    const wanted = new Set(calls.map(keyOf));
+    for (const [key, element] of shown) {
+      if (wanted.has(key)) continue;
       element.remove();
-      shown.delete(id);
+      shown.delete(key);
     }
     calls.forEach((call, i) => {
-      if (!shown.has(call.id)) shown.set(call.id, callElement(call, state));
-      const element = shown.get(call.id);
+      const key = keyOf(call);
+      if (!shown.has(key)) shown.set(key, callElement(call, state));
+      const element = shown.get(key);
       if (list.children[i] !== element) list.insertBefore(element, list.children[i] ?? null);
     });
     setHidden(none, calls.length > 0);

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { area, largest, line, runs } from "../ui/charts.js";
 import { layout, ticks } from "../ui/timeline.js";
-import { few } from "../ui/troubled.js";
+import { few, troubledCalls } from "../ui/troubled.js";
 
 test("a line has gaps where values are not known", () => {
   assert.equal((line([1, 2, null, 3, 4], 4).match(/M/g) ?? []).length, 2);
@@ -87,4 +87,36 @@ test("a flood of one outcome does not hide the others", () => {
   const calls = [...Array.from({ length: 20 }, (_, i) => ({ id: 40 - i, outcome: "refused" })), { id: 3, outcome: "exhausted" }];
   assert.deepEqual(few(calls).map((c) => c.id), [40, 39, 38, 37, 3]);
   assert.deepEqual(few([]), []);
+});
+
+// Enough of a document for elements that are made and changed.
+class Fake {
+  constructor(tag) { Object.assign(this, { tag, children: [], attributes: {}, style: {}, dataset: {}, listeners: {}, own: "" }); }
+  get textContent() { return this.own + this.children.map((c) => (typeof c === "string" ? c : c.textContent)).join(""); }
+  set textContent(text) { this.own = text; this.children = []; }
+  setAttribute(key, value) { this.attributes[key] = String(value); }
+  append(...nodes) { for (const n of nodes) this.insertBefore(n, null); }
+  insertBefore(node, before) {
+    node.parent?.children.splice(node.parent.children.indexOf(node), 1);
+    if (typeof node !== "string") node.parent = this;
+    this.children.splice(before ? this.children.indexOf(before) : this.children.length, 0, node);
+  }
+  remove() { this.parent.children.splice(this.parent.children.indexOf(this), 1); }
+  addEventListener(event, listener) { this.listeners[event] = listener; }
+}
+
+test("after a restart ids begin again, and mean other calls", () => {
+  globalThis.document = { createElement: (tag) => new Fake(tag), createElementNS: (_, tag) => new Fake(tag) };
+  const list = troubledCalls();
+  const shown = () => list.element.children[1].children.map((c) => c.attributes["data-outcome-of"]);
+  const of = (outcome, began) => ({ dropped: 0, troubled: [{ ...call([]), id: 1, outcome, began }] });
+  const state = { now: Date.parse("2026-11-24T17:00:10Z"), traceURL: "" };
+  list.update(of("exhausted", "2026-11-24T17:00:00Z"), state);
+  assert.deepEqual(shown(), ["exhausted"]);
+  const first = list.element.children[1].children[0];
+  list.update(of("exhausted", "2026-11-24T17:00:00Z"), state);
+  assert.equal(list.element.children[1].children[0], first, "a call is made once");
+  list.update(of("deadline", "2026-11-24T17:00:09Z"), state);
+  assert.deepEqual(shown(), ["deadline"]);
+  delete globalThis.document;
 });

@@ -35,11 +35,23 @@ test("the state of a policy", () => {
   assert.equal(policyState(policy(0, 3, 0), 2).level, WARN); // the calls have not ended yet
 });
 
+test("a policy whose calls have succeeded for some seconds is recovering", () => {
+  const history = (failed) => ({ history: { calls: new Array(30).fill(5), failed, retries: new Array(30).fill(0) } });
+  const outage = new Array(25).fill(5);
+  assert.deepEqual(policyState(history([...outage, 0, 0, 0, 0, 0]), 2), { level: WARN, word: "recovering" });
+  assert.deepEqual(policyState(history([...outage, 0, 0, 0, 0, 1]), 2), { level: BAD, word: "failing" });
+  const silent = history([...outage, 0, 0, 0, 0, 0]);
+  silent.history.calls.fill(0, -2);
+  assert.equal(policyState(silent, 2).word, "failing"); // nobody knows: there was no call
+});
+
 test("the state of a budget", () => {
   const budget = (tokens, denied) => ({ tokens, history: { denied: minute(denied) } });
   assert.equal(budgetState(budget(0.99, 0), 2).word, "empty");
   assert.equal(budgetState(budget(1, 0), 2).word, "fine");
-  assert.equal(budgetState(budget(5, 1), 2).word, "denying");
+  assert.equal(budgetState(budget(5, 1), 2).word, "empty"); // it has just denied, whatever dripped in since
+  const before = { tokens: 5, history: { denied: [...minute(0).slice(0, -6), 3, 0, 0, 0, 0, 0] } };
+  assert.deepEqual(budgetState(before, 2), { level: WARN, word: "denying" });
   assert.equal(budgetState(budget(null, 0), 2).word, "unknown");
 });
 
@@ -49,6 +61,8 @@ test("the state of a guard", () => {
   assert.equal(guardState(guard("breaker", "half_open", 0), 2).level, WARN);
   assert.deepEqual(guardState(guard("breaker", "closed", 1), 2), { level: FINE, word: "closed" });
   assert.deepEqual(guardState(guard("bulkhead", undefined, 1), 2), { level: WARN, word: "rejecting" });
+  const few = { kind: "timeout", history: { rejected: minute(1), calls: minute(900) } };
+  assert.equal(guardState(few, 2).level, FINE);
   assert.deepEqual(guardState(guard("constructor", undefined, 1), 2), { level: WARN, word: "rejecting" });
 });
 

@@ -73,3 +73,24 @@ test("names that objects have by birth are names like others", () => {
   assert.deepEqual(state.policies.get("__proto__").history.calls, [1]);
   assert.deepEqual(state.policies.get("constructor").history.calls, [2]);
 });
+
+test("hours of answers add up to five minutes", () => {
+  let state = merge(emptyState(), answer({ full: true, policies: [policy("a", [])] }));
+  for (let i = 1; i <= 10_000; i++) {
+    const policies = [policy("a", [i], [{ id: i }, { id: i - 1 }])];
+    if (i % 3) policies.push(policy(`comes and goes ${i}`, [i], [{ id: i }]));
+    state = merge(state, answer({ cursor: `${i}`, policies }));
+  }
+  const a = state.policies.get("a");
+  assert.deepEqual(a.history.calls, Array.from({ length: MAX_VALUES }, (_, i) => 10_000 - MAX_VALUES + 1 + i));
+  assert.deepEqual(a.troubled.map((c) => c.id), Array.from({ length: MAX_TROUBLED }, (_, i) => 10_000 - i));
+  assert.equal(state.policies.size, 2);
+  assert.equal(state.length, MAX_VALUES);
+});
+
+test("after answers without anything the past of what comes is not known", () => {
+  let state = merge(emptyState(), answer({ full: true, policies: [policy("a", [1, 2])] }));
+  state = merge(state, answer());
+  state = merge(state, answer({ policies: [policy("b", [7])] }));
+  assert.deepEqual(state.policies.get("b").history.calls, [null, null, 7]);
+});
