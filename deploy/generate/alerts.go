@@ -101,7 +101,7 @@ func policyAlerts(r *registry, busy func(string) string) []alert {
 			name: "ResilienceRetryRateHigh", severity: warning, wait: "10m",
 			summary: policyOf + " retries much",
 			detail: share + " of " + calls + " were retried, " + now("humanizePercentage", recordSaved) +
-				" succeeded by that. The users wait longer; the callee is about to get worse.",
+				" succeeded by that. The users wait longer; retries add to the load of the callee.",
 			expr: busy(above(recordRetryRate, retryRateHigh)),
 		},
 		{
