@@ -66,8 +66,8 @@ func (s *shop) state() state {
 	return now
 }
 
-// api returns the handler of everything below /api/. What another site makes a browser send is
-// turned away. The context bounds the story.
+// api returns the handler of everything below /api/. What is not allowed changes nothing, and the
+// story goes on. The context bounds the story.
 func (s *shop) api(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/state", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.state()) })
@@ -77,12 +77,20 @@ func (s *shop) api(ctx context.Context) http.Handler {
 		Share   float64 `json:"share"`
 	},
 	) error {
+		if err := checkFault(body.Service, body.Fault, body.Share); err != nil {
+			return err
+		}
 		s.story.stop()
-		return s.controls.setFault(body.Service, body.Fault, body.Share)
+		s.controls.setFault(body.Service, body.Fault, body.Share)
+		return nil
 	}))
 	mux.Handle("POST /api/settings", turn(s, func(body settings) error {
+		if err := body.check(); err != nil {
+			return err
+		}
 		s.story.stop()
-		return s.controls.set(body)
+		s.controls.set(body)
+		return nil
 	}))
 	mux.Handle("POST /api/story", turn(s, func(body struct {
 		Play bool `json:"play"`
@@ -95,7 +103,7 @@ func (s *shop) api(ctx context.Context) http.Handler {
 		}
 		return nil
 	}))
-	return http.NewCrossOriginProtection().Handler(mux)
+	return mux
 }
 
 // turn returns a handler that reads a body as JSON, does something with it, and answers with the

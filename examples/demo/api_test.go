@@ -94,21 +94,29 @@ func TestWhatIsNotAllowed(t *testing.T) {
 func TestOtherSites(t *testing.T) {
 	t.Parallel()
 	r := start(t, patient...)
-	for name, change := range map[string]func(h http.Header){
-		"a form":     func(h http.Header) { h.Set("Content-Type", "text/plain") },
-		"a request":  func(h http.Header) { h.Set("Sec-Fetch-Site", "cross-site") },
-		"its origin": func(h http.Header) { h.Set("Origin", "http://example.com") },
+	const turn, place = `{"service":"all","fault":"outage"}`, `{"order":"1"}`
+	for _, test := range []struct {
+		path, body, header, value string
+		want                      int
+	}{
+		{"api/faults", turn, "Content-Type", "text/plain", http.StatusBadRequest}, // as forms of other sites can send
+		{"api/faults", turn, "Sec-Fetch-Site", "cross-site", http.StatusForbidden},
+		{"api/faults", turn, "Sec-Fetch-Site", "same-site", http.StatusForbidden}, // another port of this machine
+		{"api/faults", turn, "Origin", "http://example.com", http.StatusForbidden},
+		{"orders", place, "Sec-Fetch-Site", "cross-site", http.StatusForbidden},
+		{"orders", place, "Origin", "null", http.StatusForbidden},
 	} {
-		request, err := http.NewRequest(http.MethodPost, r.url+"api/faults", strings.NewReader(`{"service":"all","fault":"outage"}`))
+		request, err := http.NewRequest(http.MethodPost, r.url+test.path, strings.NewReader(test.body))
 		require.NoError(t, err)
 		request.Header.Set("Content-Type", "application/json")
-		change(request.Header)
+		request.Header.Set(test.header, test.value)
 		response, err := http.DefaultClient.Do(request)
 		require.NoError(t, err)
 		response.Body.Close()
-		assert.GreaterOrEqual(t, response.StatusCode, 400, name)
+		assert.Equal(t, test.want, response.StatusCode, "%s, %s: %s", test.path, test.header, test.value)
 	}
 	assert.Equal(t, healthy, r.state(t).Services[0].Fault)
+	assert.Empty(t, r.entries(t))
 }
 
 func TestPage(t *testing.T) {
@@ -142,8 +150,13 @@ func TestPage(t *testing.T) {
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	r := start(t, patient...)
-	r.orders(t, 20, 100)
-	now := r.state(t)
+	r.post(t, "api/settings", map[string]any{"rate": 20})
+	r.until(t, func(s state) bool { return s.Orders.Placed >= 20 }, "orders")
+	r.post(t, "api/settings", map[string]any{"rate": 0})
+	now := r.until(t, func(s state) bool { return s.Orders.Inflight == 0 }, "the end of the orders")
+	for _, e := range r.entries(t) {
+		assert.Regexp(t, "^1-0000", e.Order, "the seed, and the number")
+	}
 	s := r.until(t, func(s state) bool { return s.History.Last >= now.History.Last+2 }, "two more seconds")
 	h := s.History
 	assert.Len(t, h.Orders, int(h.Last))
@@ -179,7 +192,14 @@ func TestStory(t *testing.T) {
 	assert.True(t, s.Story.Playing)
 	assert.InDelta(t, 8, s.Story.RemainingSeconds, 2)
 	r.until(t, func(s state) bool { return !s.Budget && s.Rate == 50 }, "its settings")
-	// Who takes the controls ends it.
+	// What is not allowed does not stop it. Who takes the controls does.
+	for path, body := range map[string]any{
+		"api/faults": map[string]any{"service": "all", "fault": "hot"}, "api/settings": map[string]any{"rate": -1},
+	} {
+		status, _ := r.send(t, path, body)
+		assert.Equal(t, http.StatusBadRequest, status)
+		assert.True(t, r.state(t).Story.Playing, path)
+	}
 	s = r.post(t, "api/settings", map[string]any{"rate": 0})
 	assert.False(t, s.Story.Playing)
 	assert.Equal(t, "The story was stopped.", s.Events[1].Text)
@@ -195,18 +215,17 @@ func TestStoryToItsEnd(t *testing.T) {
 
 	o, err := parse([]string{"-addr", "127.0.0.1:0", "-rate", "0"}, io.Discard)
 	require.NoError(t, err)
-	shop, err := newShop(t.Context(), o, newJournal(nil))
+	shop, err := newShop(t.Context(), o)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, shop.fail(nil)) }()
 	var seen []string
 	shop.story.steps = nil
 	for _, s := range storySteps {
-		shop.story.steps = append(shop.story.steps, step{s.name, s.text, time.Millisecond, func(c *controls) error {
-			err := s.apply(c)
+		shop.story.steps = append(shop.story.steps, step{s.name, s.text, time.Millisecond, func(c *controls) {
+			s.apply(c)
 			budget, breaker := c.switches()
 			what, _ := c.services[1].faults.get()
 			seen = append(seen, strings.Join([]string{s.name, string(what), "budget", onOff(budget), "breaker", onOff(breaker)}, " "))
-			return err
 		}})
 	}
 	shop.story.play(t.Context())

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 )
 
@@ -29,14 +27,16 @@ type settings struct {
 	Rate    *float64 `json:"rate"`
 }
 
-// setFault sets the fault of a service. A share of 0 is the default one.
-func (c *controls) setFault(name string, what fault, share float64) error {
-	if name != everyService && !slices.Contains(serviceNames, name) {
-		return fmt.Errorf("service: %q is not allowed: want one of %s, %s", name, strings.Join(serviceNames, ", "), everyService)
+// check returns an error that says what is allowed.
+func (s settings) check() error {
+	if s.Rate != nil && !(*s.Rate >= 0 && *s.Rate <= maxRate) {
+		return fmt.Errorf("rate: %v is not allowed: want 0 to %d orders a second", *s.Rate, maxRate)
 	}
-	if err := checkFault(what, share); err != nil {
-		return err
-	}
+	return nil
+}
+
+// setFault sets the fault of a service, which was checked. A share of 0 is the default one.
+func (c *controls) setFault(name string, what fault, share float64) {
 	for _, s := range c.services {
 		if name != everyService && name != s.name {
 			continue
@@ -47,7 +47,6 @@ func (c *controls) setFault(name string, what fault, share float64) error {
 			c.events.add("fault", faultText(s.name, now, shareNow))
 		}
 	}
-	return nil
 }
 
 func faultText(service string, what fault, share float64) string {
@@ -66,11 +65,8 @@ func faultText(service string, what fault, share float64) string {
 	return ""
 }
 
-// set changes settings.
-func (c *controls) set(s settings) error {
-	if s.Rate != nil && !(*s.Rate >= 0 && *s.Rate <= maxRate) {
-		return fmt.Errorf("rate: %v is not allowed: want 0 to %d orders a second", *s.Rate, maxRate)
-	}
+// set changes settings, which were checked.
+func (c *controls) set(s settings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.Budget != nil && *s.Budget != c.budget {
@@ -93,7 +89,6 @@ func (c *controls) set(s settings) error {
 			c.events.add("setting", fmt.Sprintf("%v orders a second", *s.Rate))
 		}
 	}
-	return nil
 }
 
 func (c *controls) switches() (budget, breaker bool) {

@@ -28,7 +28,7 @@ func TestDebugPages(t *testing.T) {
 	r := start(t, append(patient, "-trace-url", "http://localhost:16686/trace/{trace_id}")...)
 	protect(t, r, false, false)
 	setFault(t, r, nameInventory, outage)
-	all := r.orders(t, 40, 200)
+	all := r.orders(t, 40)
 	for i, url := range r.urls[1:] {
 		status, text := get(t, url)
 		assert.Equal(t, http.StatusOK, status)

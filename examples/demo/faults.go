@@ -53,7 +53,10 @@ func newFaults(seed, service uint64) *faults {
 }
 
 // checkFault returns an error that says what is allowed. A share of 0 is the default one.
-func checkFault(what fault, share float64) error {
+func checkFault(service string, what fault, share float64) error {
+	if service != everyService && !slices.Contains(serviceNames, service) {
+		return fmt.Errorf("service: %q is not allowed: want one of %s, %s", service, strings.Join(serviceNames, ", "), everyService)
+	}
 	if !slices.Contains(allFaults, what) {
 		return fmt.Errorf("fault: %q is not allowed: want one of %s", what, strings.Join(texts(allFaults), ", "))
 	}

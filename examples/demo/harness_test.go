@@ -5,11 +5,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,16 +138,34 @@ func (r *running) entries(t *testing.T) (all []entry) {
 	return all
 }
 
-// orders has n orders placed at a rate and ended, and returns what the services have written down
-// of these.
-func (r *running) orders(t *testing.T, n int64, rate float64) []entry {
+// orders places n orders, ten at a time, and returns what the services have written down of these.
+// Shoppers would go on at their rate on a machine that is too busy for it, until the bulkhead is
+// full: then not every attempt is a request.
+func (r *running) orders(t *testing.T, n int) []entry {
 	t.Helper()
-	before, already := len(r.entries(t)), r.state(t).Orders.Placed
-	r.post(t, "api/settings", map[string]any{"rate": rate})
-	r.until(t, func(s state) bool { return s.Orders.Placed >= already+n }, "orders")
-	r.post(t, "api/settings", map[string]any{"rate": 0})
-	r.until(t, func(s state) bool { return s.Orders.Inflight == 0 }, "the end of the orders")
-	return r.entries(t)[before:]
+	before := len(r.entries(t))
+	numbers := make(chan int)
+	var customers sync.WaitGroup
+	for range 10 {
+		customers.Go(func() {
+			for number := range numbers {
+				body := strings.NewReader(fmt.Sprintf(`{"order":"%d-%d"}`, before, number))
+				response, err := http.Post(r.url+"orders", "application/json", body)
+				if assert.NoError(t, err) {
+					_, _ = io.Copy(io.Discard, response.Body)
+					_ = response.Body.Close()
+				}
+			}
+		})
+	}
+	for number := range n {
+		numbers <- number
+	}
+	close(numbers)
+	customers.Wait()
+	all := r.entries(t)[before:]
+	require.Len(t, of(nameStorefront, all), n)
+	return all
 }
 
 func of(service string, all []entry) (found []entry) {

@@ -35,7 +35,7 @@ type entry struct {
 // that the one can be compared with the other.
 type journal struct {
 	mu     sync.Mutex
-	out    io.Writer // or nil
+	out    io.Writer // of a line for each entry, or nil
 	err    error     // the first of writing
 	totals map[string]*total
 	failed []entry // the latest orders that failed, the newest last
@@ -48,9 +48,8 @@ type total struct {
 	Repeated int64            `json:"repeated"` // not the first attempt
 }
 
-// newJournal returns a journal that also writes each entry as a line to out, if that is not nil.
-func newJournal(out io.Writer) *journal {
-	j := &journal{out: out, totals: make(map[string]*total)}
+func newJournal() *journal {
+	j := &journal{totals: make(map[string]*total)}
 	for _, name := range serviceNames {
 		j.totals[name] = &total{Results: make(map[result]int64)}
 		for _, r := range allResults {

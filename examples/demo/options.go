@@ -35,7 +35,7 @@ type options struct {
 func parse(args []string, out io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	flags.SetOutput(out)
+	flags.SetOutput(io.Discard)
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`address` of the page and the storefront; port 0 is a free one")
 	flags.Float64Var(&o.rate, "rate", 50, "orders a second, from 0 to 1000")
 	flags.Uint64Var(&o.seed, "seed", 1, "of everything that happens by chance")
@@ -47,8 +47,15 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.StringVar(&o.otlpMetrics, "otlp-metrics", "", "whole `URL` for metrics, in place of URL/v1/metrics")
 	flags.DurationVar(&o.exportInterval, "export-interval", 5*time.Second, "`time` between two exports of metrics")
 	flags.StringVar(&o.traceURL, "trace-url", "", "`template` of links to traces, such as http://localhost:16686/trace/{trace_id}")
-	if err := flags.Parse(args); err != nil {
+	flags.Usage = func() {} // an error stands alone, where it is seen
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintln(out, "Usage: demo [flags]")
+		flags.SetOutput(out)
+		flags.PrintDefaults()
 		return o, err
+	case err != nil:
+		return o, fmt.Errorf("%w: see -help", err)
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("%q is not allowed: want flags only, see -help", flags.Arg(0))

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"flag"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +52,8 @@ func TestFlagsThatAreNotAllowed(t *testing.T) {
 			[]string{"-trace-url", "http://localhost:16686"},
 			`-trace-url: "http://localhost:16686" is not allowed: want a URL with {trace_id} in it, such as http://localhost:16686/trace/{trace_id}`,
 		},
+		{[]string{"-rate", "fast"}, `invalid value "fast" for flag -rate: parse error: see -help`},
+		{[]string{"-speed", "1"}, `flag provided but not defined: -speed: see -help`},
 		{[]string{"now"}, `"now" is not allowed: want flags only, see -help`},
 	} {
 		_, err := parse(test.args, io.Discard)
@@ -79,6 +85,30 @@ func TestOtherPortsAreNearIfFree(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = next.Close() })
 	assert.NotEqual(t, first.Addr(), next.Addr())
+}
+
+// A shop that cannot open leaves the log of the one that is open alone.
+func TestLogOfAnother(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	log := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.WriteFile(log, []byte("a line"), 0o600))
+	o, err := parse([]string{"-addr", l.Addr().String(), "-log", log}, io.Discard)
+	require.NoError(t, err)
+	require.Error(t, run(t.Context(), o, io.Discard))
+	text, err := os.ReadFile(log)
+	require.NoError(t, err)
+	assert.Equal(t, "a line", string(text))
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	_, err := parse([]string{"-help"}, &out)
+	require.ErrorIs(t, err, flag.ErrHelp)
+	assert.Contains(t, out.String(), "-attempt-timeout")
 }
 
 func TestLogThatCannotBeWritten(t *testing.T) {

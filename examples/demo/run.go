@@ -28,19 +28,18 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		ctx, cancel = context.WithTimeout(ctx, o.lasts)
 		defer cancel()
 	}
-	var lines io.Writer
-	if o.log != "" {
-		file, failed := os.Create(o.log)
-		if failed != nil {
-			return fmt.Errorf("-log: %w", failed)
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		lines = file
-	}
 	otel.SetErrorHandler(&exportErrors{out: os.Stderr})
-	s, err := newShop(ctx, o, newJournal(lines))
+	s, err := newShop(ctx, o)
 	if err != nil {
 		return err
+	}
+	if o.log != "" { // made last, so that a shop that cannot open does not empty the log of another
+		file, failed := os.Create(o.log)
+		if failed != nil {
+			return s.fail(fmt.Errorf("-log: %w", failed))
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		s.journal.out = file
 	}
 	fmt.Fprintln(out, s.addresses())
 	err = errors.Join(s.open(ctx), s.journal.writeError())
@@ -91,15 +90,20 @@ func servePayments(p *paymentsServer) error {
 	return nil
 }
 
-// stop stops all servers, and closes what calls them.
+// stop stops all servers: first the one that calls the others, then what it calls them by, and
+// then these.
 func (s *shop) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastRequests)
 	defer cancel()
+	services := s.controls.services // none, if not even the first could be made
+	for _, storefront := range services[:min(1, len(services))] {
+		storefront.stop(ctx)
+	}
 	for _, c := range s.closers {
 		c()
 	}
 	var all sync.WaitGroup
-	for _, service := range s.controls.services {
+	for _, service := range services[min(1, len(services)):] {
 		all.Go(func() { service.stop(ctx) })
 	}
 	if s.payments != nil {

@@ -48,10 +48,11 @@ func newService(ctx context.Context, name string, number int, l net.Listener, j 
 		return nil, err
 	}
 	s.server = &http.Server{
-		Handler: s.mux,
-		// The idle timeout is longer than that of the clients: a connection that the server
-		// closes while a request is on the way loses it.
-		ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute,
+		// What a page of another site makes a browser send is turned away.
+		Handler: http.NewCrossOriginProtection().Handler(s.mux),
+		// An answer may take as long as shoppers wait. The idle timeout is longer than that of the
+		// clients: a connection that the server closes while a request is on the way loses it.
+		ReadHeaderTimeout: 10 * time.Second, WriteTimeout: max(30*time.Second, shopperWaits(o.patience)), IdleTimeout: 5 * time.Minute,
 	}
 	return s, nil
 }

@@ -22,14 +22,14 @@ type shop struct {
 }
 
 // newShop makes all services, which listen but do not serve yet. The context bounds the story.
-func newShop(ctx context.Context, o options, j *journal) (*shop, error) {
+func newShop(ctx context.Context, o options) (*shop, error) {
 	first, err := listen(o.addr)
 	if err != nil {
 		return nil, err
 	}
 	host, port, _ := net.SplitHostPort(o.addr)
 	s := &shop{
-		options: o, journal: j, history: &history{},
+		options: o, journal: newJournal(), history: &history{},
 		controls: &controls{policies: make(map[string]*policies), events: &events{}, budget: true, breaker: true},
 	}
 	for i, name := range serviceNames {
@@ -39,7 +39,7 @@ func newShop(ctx context.Context, o options, j *journal) (*shop, error) {
 				return nil, s.fail(err)
 			}
 		}
-		service, err := newService(ctx, name, i+1, l, j, o)
+		service, err := newService(ctx, name, i+1, l, s.journal, o)
 		if err != nil {
 			return nil, s.fail(errors.Join(err, l.Close()))
 		}

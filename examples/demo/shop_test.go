@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -10,15 +11,15 @@ import (
 func TestHealthy(t *testing.T) {
 	t.Parallel()
 	r := start(t, patient...)
-	all := r.orders(t, 40, 200)
+	all := r.orders(t, 40)
 	for _, name := range serviceNames {
 		entries := of(name, all)
-		assert.GreaterOrEqual(t, len(entries), 40)
+		assert.Len(t, entries, 40)
 		assert.InDelta(t, 1, load(name, all), 0, name)
 		for _, e := range entries {
 			assert.Equal(t, resultOK, e.Result)
 			assert.Zero(t, e.Attempt)
-			assert.Regexp(t, "^1-0", e.Order)
+			assert.Regexp(t, "^0-", e.Order)
 			assert.Len(t, e.TraceID, 32)
 			assert.WithinDuration(t, time.Now(), e.Time, time.Minute)
 		}
@@ -30,7 +31,7 @@ func TestOneTrace(t *testing.T) {
 	t.Parallel()
 	r := start(t, patient...)
 	traces := make(map[string]map[string]bool)
-	for _, e := range r.orders(t, 5, 100) {
+	for _, e := range r.orders(t, 5) {
 		if traces[e.Order] == nil {
 			traces[e.Order] = make(map[string]bool)
 		}
@@ -43,8 +44,7 @@ func TestOneTrace(t *testing.T) {
 }
 
 // What the demo is there to show, measured by what the callees themselves have written down: four
-// requests an order. In 200 orders the budget grants its burst of 20, a tenth of the calls and one
-// a second: 1.21 requests an order, if they take two seconds.
+// requests an order. The budget grants its burst of 20, a tenth of the calls and one a second.
 func TestStormAndItsEnd(t *testing.T) {
 	t.Parallel()
 	for _, callee := range []string{nameInventory, namePayments} {
@@ -53,7 +53,7 @@ func TestStormAndItsEnd(t *testing.T) {
 			r := start(t, patient...)
 			setFault(t, r, callee, outage)
 			protect(t, r, false, false)
-			storm := r.orders(t, 60, 100)
+			storm := r.orders(t, 60)
 			assert.InDelta(t, 4, load(callee, storm), 0, "without a budget")
 			for _, e := range of(nameStorefront, storm) {
 				assert.Equal(t, resultFailed, e.Result)
@@ -66,12 +66,14 @@ func TestStormAndItsEnd(t *testing.T) {
 			}
 
 			protect(t, r, true, false)
-			budgeted := r.orders(t, 200, 100)
-			assert.LessOrEqual(t, load(callee, budgeted), 1.3, "with a budget")
-			assert.Greater(t, len(of(callee, budgeted)), len(of(nameStorefront, budgeted)), "some are repeated")
+			const orders = 200
+			began := time.Now()
+			budgeted := len(of(callee, r.orders(t, orders)))
+			assert.LessOrEqual(t, budgeted-orders, 20+orders/10+1+int(time.Since(began).Seconds()), "with a budget")
+			assert.GreaterOrEqual(t, budgeted-orders, 20+orders/10-1, "that many were granted")
 
 			protect(t, r, true, true)
-			assert.Less(t, load(callee, r.orders(t, 100, 100)), 0.5, "with a breaker")
+			assert.Less(t, load(callee, r.orders(t, 100)), 0.5, "with a breaker")
 			breakerOf := func(s state) string {
 				for _, b := range s.Breakers {
 					if b.Name == callee {
@@ -80,7 +82,8 @@ func TestStormAndItsEnd(t *testing.T) {
 				}
 				return ""
 			}
-			assert.Equal(t, "open", breakerOf(r.state(t)))
+			opened := func(e event) bool { return e.Kind == "breaker" && e.Text == "the breaker of "+callee+" is open" }
+			assert.True(t, slices.ContainsFunc(r.state(t).Events, opened))
 
 			// It closes by itself, as soon as its probes find the callee well.
 			setFault(t, r, callee, healthy)
@@ -98,7 +101,7 @@ func TestStateAgreesWithLog(t *testing.T) {
 	for service, what := range map[string]fault{nameInventory: reset, namePayments: fail, nameStorefront: fail} {
 		setFault(t, r, service, what)
 	}
-	all := r.orders(t, 200, 200)
+	all := r.orders(t, 200)
 	for _, s := range r.state(t).Services {
 		results, repeated := make(map[result]int64), int64(0)
 		for _, e := range of(s.Name, all) {
@@ -123,7 +126,7 @@ func TestSlow(t *testing.T) {
 	protect(t, r, false, false)
 	setFault(t, r, nameInventory, slow)
 	setFault(t, r, namePayments, slow)
-	all := r.orders(t, 40, 100)
+	all := r.orders(t, 40)
 	for _, name := range []string{nameInventory, namePayments} {
 		results := make(map[result]int)
 		for _, e := range of(name, all) {
@@ -141,14 +144,14 @@ func TestPaymentsReset(t *testing.T) {
 	r := start(t, patient...)
 	protect(t, r, false, false)
 	setFault(t, r, namePayments, reset)
-	all := r.orders(t, 60, 60)
+	all := r.orders(t, 60)
 	results := make(map[result]int)
 	for _, e := range of(namePayments, all) {
 		results[e.Result]++
 	}
 	assert.Positive(t, results[resultReset])
 	setFault(t, r, namePayments, healthy)
-	for _, e := range of(nameStorefront, r.orders(t, 20, 60)) {
+	for _, e := range of(nameStorefront, r.orders(t, 20)) {
 		assert.Equal(t, resultOK, e.Result)
 	}
 }

@@ -57,7 +57,7 @@ func TestOpenConnections(t *testing.T) {
 // In the midst of a storm and of the story.
 func TestEndsInAStorm(t *testing.T) {
 	t.Parallel()
-	r := start(t, "-rate", "200")
+	r := start(t, "-rate", "50")
 	r.post(t, "api/story", map[string]any{"play": true})
 	setFault(t, r, nameInventory, slow)
 	protect(t, r, false, false)
@@ -76,7 +76,7 @@ func TestEndsInAStorm(t *testing.T) {
 func TestNothingIsLeft(t *testing.T) {
 	before := runtime.NumGoroutine()
 	r := start(t, patient...)
-	r.orders(t, 20, 100)
+	r.orders(t, 20)
 	r.end(t)
 	http.DefaultClient.CloseIdleConnections()
 	deadline := time.NewTimer(10 * time.Second)

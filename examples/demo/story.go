@@ -10,7 +10,7 @@ import (
 type step struct {
 	name, text string
 	lasts      time.Duration
-	apply      func(*controls) error
+	apply      func(*controls)
 }
 
 // storySteps are the story, of one minute.
@@ -18,50 +18,46 @@ var storySteps = []step{
 	{
 		"healthy", "All is well: each order asks inventory once and payments once.",
 		8 * time.Second,
-		func(c *controls) error {
+		func(c *controls) {
 			if rate, _ := c.shoppers.look(); rate == 0 {
 				usual := 50.0
-				if err := c.set(settings{Rate: &usual}); err != nil {
-					return err
-				}
+				c.set(settings{Rate: &usual})
 			}
-			return c.scene(healthy, false, false)
+			c.scene(healthy, false, false)
 		},
 	},
 	{
 		"outage_without_budget", "inventory is down. Each order sends it four requests: the retries are a storm.",
 		14 * time.Second,
-		func(c *controls) error { return c.scene(outage, false, false) },
+		func(c *controls) { c.scene(outage, false, false) },
 	},
 	{
 		"outage_with_budget", "The retry budget is on: once its tokens are used up, ten orders allow one retry. The storm ends.",
 		14 * time.Second,
-		func(c *controls) error { return c.scene(outage, true, false) },
+		func(c *controls) { c.scene(outage, true, false) },
 	},
 	{
 		"outage_with_breaker", "The circuit breaker is on too: it opens, and inventory gets a few probes only.",
 		12 * time.Second,
-		func(c *controls) error { return c.scene(outage, true, true) },
+		func(c *controls) { c.scene(outage, true, true) },
 	},
 	{
 		"recovery", "inventory is back. The next probes succeed, and the breaker closes.",
 		12 * time.Second,
-		func(c *controls) error { return c.scene(healthy, true, true) },
+		func(c *controls) { c.scene(healthy, true, true) },
 	},
 }
 
 // scene sets everything: inventory may have a fault, the others are healthy.
-func (c *controls) scene(what fault, budget, breaker bool) error {
+func (c *controls) scene(what fault, budget, breaker bool) {
 	for _, s := range c.services {
 		f := healthy
 		if s.name == nameInventory {
 			f = what
 		}
-		if err := c.setFault(s.name, f, 0); err != nil {
-			return err
-		}
+		c.setFault(s.name, f, 0)
 	}
-	return c.set(settings{Budget: &budget, Breaker: &breaker})
+	c.set(settings{Budget: &budget, Breaker: &breaker})
 }
 
 // A story plays steps, one after the other, until it ends or is stopped.
@@ -120,7 +116,8 @@ func (s *story) enter(number int, next step) bool {
 	}
 	s.now, s.until = next, time.Now().Add(next.lasts)
 	s.controls.events.add("story", next.text)
-	return next.apply(s.controls) == nil
+	next.apply(s.controls)
+	return true
 }
 
 func (s *story) end(number int) {

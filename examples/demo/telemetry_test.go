@@ -96,7 +96,7 @@ func TestTelemetryAgreesWithLog(t *testing.T) {
 	protect(t, r, false, false)
 	setFault(t, r, nameInventory, fail)
 	setFault(t, r, namePayments, fail)
-	r.orders(t, 100, 100)
+	r.orders(t, 100)
 	r.end(t)
 	all := r.entries(t)
 

@@ -44,12 +44,15 @@ func newShoppers(storefront string, o options) *shoppers {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = maxInflight
 	return &shoppers{
-		url: storefront + "/orders",
-		// The storefront makes two calls, and gives up before a shopper does.
-		client: &http.Client{Transport: transport, Timeout: 3 * callTimeout(o.patience)},
+		url:    storefront + "/orders",
+		client: &http.Client{Transport: transport, Timeout: shopperWaits(o.patience)},
 		rate:   o.rate, seed: o.seed, chance: rand.New(rand.NewPCG(o.seed, 0)), wake: make(chan struct{}, 1),
 	}
 }
+
+// shopperWaits is how long a shopper waits for an order. The storefront makes two calls for it, and
+// gives up before a shopper does.
+func shopperWaits(attempt time.Duration) time.Duration { return 3 * callTimeout(attempt) }
 
 func (s *shoppers) setRate(rate float64) {
 	s.mu.Lock()
@@ -83,13 +86,17 @@ func (s *shoppers) shop(ctx context.Context) {
 	}
 }
 
+// longestGap bounds the seconds between two orders: a rate may be so low that they would be more
+// than a duration holds.
+const longestGap = 24 * 60 * 60
+
 // waitFor waits until the next order is due. It returns false if the context is done.
 func (s *shoppers) waitFor(ctx context.Context, due *time.Time) bool {
 	for ctx.Err() == nil {
 		rate, _ := s.look()
 		var ready <-chan time.Time // never, if the rate is 0
 		if rate > 0 {
-			gap := time.Duration((0.5 + s.chance.Float64()) / rate * float64(time.Second))
+			gap := time.Duration(min((0.5+s.chance.Float64())/rate, longestGap) * float64(time.Second))
 			// What a busy machine has missed is made up for, but for a tenth of a second at most.
 			*due = later(due.Add(gap), time.Now().Add(-100*time.Millisecond))
 			ready = time.After(time.Until(*due))
