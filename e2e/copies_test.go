@@ -69,12 +69,22 @@ func (tr *traffic) sendToHedges() {
 	tr.count(telemetry.MetricHedgeCopies, 1, quick, "panicked")
 
 	defer tr.callee.holding("denied-copy")()
-	p := made(poor, delay, hedge.WithBudget(nil))
-	late, cancel := context.WithTimeout(ctx, 200*delay)
-	defer cancel()
-	require.Error(tr.t, tr.hedge(late, p, "denied-copy", ask(poor, "denied-copy", hold)))
+	impatient, leave := context.WithCancel(ctx)
+	p := made(poor, delay, hedge.WithBudget(denial(leave)))
+	require.ErrorIs(tr.t, tr.hedge(impatient, p, "denied-copy", ask(poor, "denied-copy", hold)), context.Canceled)
 	tr.count(telemetry.MetricHedgeCalls, 1, poor, "canceled")
 	tr.count(telemetry.MetricHedgeCopies, 1, poor, "denied")
+}
+
+// A denial is a budget that grants nothing, and is called when it was asked.
+type denial func()
+
+func (denial) Deposit() {}
+func (denial) Refund()  {}
+
+func (d denial) Withdraw() bool {
+	d()
+	return false
 }
 
 // sendToFallback sends calls that end in each way that a fallback knows.

@@ -57,7 +57,8 @@ func startDemo(t *testing.T) *demo {
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, string(output))
 	d := &demo{log: filepath.Join(dir, "requests.jsonl")}
-	d.Process, err = backend.Start("demo", program, "-addr", "127.0.0.1:0", "-rate", "0", "-seed", "1", "-log", d.log,
+	// Patient, as an attempt that times out on a busy machine before it was sent is in no log.
+	d.Process, err = backend.Start("demo", program, "-addr", "127.0.0.1:0", "-rate", "0", "-attempt-timeout", "20s", "-log", d.log,
 		"-otlp-traces", jaeger.OTLPTraces(), "-otlp-metrics", prometheus.OTLPMetrics(), "-export-interval", "1s",
 		"-trace-url", jaeger.URL+"/api/traces/{trace_id}")
 	require.NoError(t, err)
@@ -128,11 +129,25 @@ func TestDemo(t *testing.T) { //nolint:tparallel // its parts look at the same t
 	d.orders(t)
 	pictures(t, page, "demo-healthy", looks...)
 
+	// The page says how many requests an order makes: first one, and in a storm four.
+	load := func(callee string) string {
+		return `parseFloat(document.querySelector("#now-` + callee + `").innerText)`
+	}
+	d.post(t, "/api/settings", map[string]any{"rate": 50, "budget": false, "breaker": false})
+	shows(t, page, 1.0, load("inventory"))
+	shows(t, page, 1.0, load("payments"))
+	shows(t, page, false, `document.querySelector("#budget").checked || document.querySelector("#breaker").checked`)
+	require.NoError(t, page.Click(`input[name=fault-inventory][value=outage] + span`))
+	shows(t, page, true, load("inventory")+` > 3.5`)
+	shows(t, page, 0.0, load("payments"))
+	d.post(t, "/api/faults", map[string]any{"service": "all", "fault": "healthy"})
+	d.post(t, "/api/settings", map[string]any{"rate": 0, "budget": true, "breaker": true})
+
 	require.NoError(t, page.Click(`input[name=fault-inventory][value=fail] + span`))
 	d.awaitFault(t, "fail")
 	d.orders(t)
 
-	// An outage without breaker shows what the budget does.
+	// An outage without a breaker shows what the budget does.
 	require.NoError(t, page.Click(`label:has(#breaker)`))
 	require.NoError(t, page.Click(`input[name=fault-inventory][value=outage] + span`))
 	d.awaitFault(t, "outage")
@@ -162,8 +177,11 @@ func TestDemo(t *testing.T) { //nolint:tparallel // its parts look at the same t
 	// The shop exports what it has when it is told to end.
 	state := d.state(t)
 	require.Empty(t, page.Problems())
-	page.Close() // it would complain that it is not answered any more
 	require.NoError(t, d.Interrupt())
+	shows(t, page, false, `document.querySelector("#closed").hidden`)
+	pictures(t, page, "demo-closed", looks[0])
+	page.Close()
+	page.Problems() // that it was not answered is what was wanted
 	testDemoCounts(t, d, state)
 }
 
@@ -177,8 +195,11 @@ func testDemoDebugPage(t *testing.T, d *demo) {
 	}
 	page := openPage(t, d.url+"/debug/resilience/")
 	const inventory = `[data-policy="inventory"]`
-	rejected := `document.querySelector('` + inventory + ` [data-error="breaker_open"]')?.dataset.value ?? 0`
-	shows(t, page, float64(requests), `Number(`+field(inventory, "attempts-total")+`) - Number(`+rejected+`)`)
+	rejected := func(reason string) string {
+		return `Number(document.querySelector('` + inventory + ` [data-error="` + reason + `"]')?.dataset.value ?? 0)`
+	}
+	shows(t, page, float64(requests),
+		`Number(`+field(inventory, "attempts-total")+`) - `+rejected("breaker_open")+` - `+rejected("bulkhead_full"))
 	require.NoError(t, page.Click(inventory+` button.open`))
 	shows(t, page, true, `document.querySelectorAll('`+inventory+` .call .attempt').length > 1`)
 	shows(t, page, true, `document.querySelector('`+inventory+` .call a')?.href.startsWith("`+jaeger.URL+`")`)
@@ -211,6 +232,8 @@ func testDemoCounts(t *testing.T, d *demo, state shopState) {
 		}
 	}
 	require.Positive(t, failures["inventory"])
+	require.Positive(t, requests["payments"])
+	require.NotEmpty(t, retried)
 	for _, callee := range []string{"inventory", "payments"} {
 		of := `{job="storefront",resilience_policy_name="` + callee + `"`
 		const refused = `error_type=~"breaker_open|bulkhead_full"`
@@ -225,7 +248,8 @@ func testDemoCounts(t *testing.T, d *demo, state shopState) {
 	of := `{job="storefront",resilience_policy_name="inventory"}`
 	assert.GreaterOrEqual(t, sum(`resilience_retry_latency_seconds_count`+of), float64(len(retried)))
 	assert.GreaterOrEqual(t, sum(`resilience_retry_delay_seconds_count`+of), repeated["inventory"])
-	assert.Equal(t, state.Orders.Placed, sum(`resilience_retry_calls_total`+of), "orders, each of which asks inventory")
+	assert.Equal(t, requests["storefront"], sum(`resilience_retry_calls_total`+of), "orders, each of which asks inventory")
+	assert.Equal(t, requests["storefront"], state.Orders.Placed, "orders that shoppers counted")
 }
 
 // index finds a service.

@@ -58,7 +58,8 @@ func (tr *traffic) sendToBreakers() {
 	}
 	tr.count(telemetry.MetricBreakerState, 1, recovered, "closed")
 
-	slow, err := breaker.New("breaker.slow", breaker.WithSlowRatio(1, time.Nanosecond), breaker.WithTelemetry(tr.telemetry()))
+	slow, err := breaker.New("breaker.slow", breaker.WithSlowRatio(1, time.Nanosecond), breaker.WithCountWindow(many),
+		breaker.WithTelemetry(tr.telemetry()))
 	require.NoError(tr.t, err)
 	require.NoError(tr.t, tr.through(slow, "breaker.slow", "is-slow", "200"))
 	require.Error(tr.t, tr.through(slow, "breaker.slow", "is-slow-and-fails", "503"))
@@ -141,13 +142,15 @@ func (tr *traffic) sendToLimits() {
 	for i := range 3 {
 		require.ErrorIs(tr.t, tr.through(l, strict, fmt.Sprint("too-early", i), "200"), ratelimit.ErrRate)
 	}
-	const rate = 20
-	p, err := ratelimit.New(patient, rate, ratelimit.WithMaxWait(never), ratelimit.WithTelemetry(tr.telemetry()))
+	// The next turn is as far away when a call comes, however long the call before took.
+	const rate = 10
+	p, err := ratelimit.New(patient, onceAnHour, ratelimit.WithMaxWait(never), ratelimit.WithTelemetry(tr.telemetry()))
 	require.NoError(tr.t, err)
 	for i := range 3 {
+		require.NoError(tr.t, p.SetRate(rate))
 		require.NoError(tr.t, tr.through(p, patient, fmt.Sprint("waits", i), "200"))
+		require.NoError(tr.t, p.SetRate(onceAnHour))
 	}
-	require.NoError(tr.t, p.SetRate(onceAnHour))
 	ctx, cancel := context.WithCancel(tr.t.Context())
 	defer cancel()
 	time.AfterFunc(10*time.Millisecond, cancel)
@@ -196,24 +199,34 @@ func (tr *traffic) sendToAdaptive() {
 	tr.count(telemetry.MetricThrottleCalls, float64(calls-sent), throttled, "rejected")
 }
 
-// sendToTimeout sends a call that is in time, one that is not, and one that panics.
+// sendToTimeout sends calls that are in time to a timeout that is long, and calls that are not to
+// a short one. One panics.
 func (tr *traffic) sendToTimeout() {
-	const policy = "timeout"
-	t, err := timeout.New(policy, 100*time.Millisecond, timeout.WithTelemetry(tr.telemetry()))
+	const patient, strict = "timeout.patient", "timeout.strict"
+	p, err := timeout.New(patient, time.Minute, timeout.WithTelemetry(tr.telemetry()))
 	require.NoError(tr.t, err)
 	for i := range many {
-		require.NoError(tr.t, tr.through(t, policy, fmt.Sprint("quick", i), "200"))
+		require.NoError(tr.t, tr.through(p, patient, fmt.Sprint("quick", i), "200"))
 	}
-	const late = 3
-	for i := range late {
+	assert.Panics(tr.t, func() { _ = p.Do(tr.t.Context(), func(context.Context) error { panic("on purpose") }) })
+	s, err := timeout.New(strict, strictLimit, timeout.WithTelemetry(tr.telemetry()))
+	require.NoError(tr.t, err)
+	for i := range many {
 		call := fmt.Sprint("too-slow", i)
-		release := tr.callee.holding(call)
-		require.ErrorIs(tr.t, tr.through(t, policy, call, hold), context.DeadlineExceeded)
-		release()
+		tr.traces[call] = tr.traced(tr.t.Context(), call, func(ctx context.Context) {
+			require.ErrorIs(tr.t, s.Do(ctx, func(limited context.Context) error {
+				// The callee hears of it in any case, and then it takes too long.
+				if err := tr.callee.ask(ctx, strict, call, "200"); err != nil {
+					return err
+				}
+				<-limited.Done()
+				return limited.Err()
+			}), context.DeadlineExceeded)
+		})
 	}
-	assert.Panics(tr.t, func() { _ = t.Do(tr.t.Context(), func(context.Context) error { panic("on purpose") }) })
-	assert.Equal(tr.t, many+late, tr.callee.requests(policy))
-	tr.count(telemetry.MetricTimeoutCalls, many, policy, "completed")
-	tr.count(telemetry.MetricTimeoutCalls, late, policy, "timed_out")
-	tr.count(telemetry.MetricTimeoutCalls, 1, policy, "panic")
+	tr.count(telemetry.MetricTimeoutCalls, float64(tr.callee.requests(patient)), patient, "completed")
+	tr.count(telemetry.MetricTimeoutCalls, float64(tr.callee.requests(strict)), strict, "timed_out")
+	tr.count(telemetry.MetricTimeoutCalls, 1, patient, "panic")
 }
+
+const strictLimit = 10 * time.Millisecond

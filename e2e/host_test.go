@@ -76,7 +76,7 @@ func shopPolicies() (map[string]resilience.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	guard, err := breaker.New("stock", breaker.WithConsecutiveFailures(15), breaker.WithOpenTime(never))
+	guard, err := breaker.New("stock", breaker.WithConsecutiveFailures(25), breaker.WithOpenTime(never))
 	if err != nil {
 		return nil, err
 	}

@@ -80,13 +80,20 @@ func (h *host) state(t *testing.T) (s state) {
 	return s
 }
 
-// outcomes are how many calls of a policy ended how, as the callee's log says, if no guard or
-// budget stopped one.
-func (c *callee) outcomes(policy string) (calls map[string]float64, attempts float64) {
+// outcomes are how many calls of a policy ended how, as the callee's log says: one that failed
+// before its last attempt was stopped by a budget.
+func (c *callee) outcomes(policy string) (calls map[string]float64, attempts, failures float64) {
 	calls = map[string]float64{}
 	for _, log := range c.calls(policy) {
 		attempts += float64(len(log))
+		for _, e := range log {
+			if e.status != http.StatusOK {
+				failures++
+			}
+		}
 		switch {
+		case log[len(log)-1].status != http.StatusOK && len(log) < maxAttempts:
+			calls["budget_exhausted"]++
 		case log[len(log)-1].status != http.StatusOK:
 			calls["exhausted"]++
 		case len(log) > 1:
@@ -95,7 +102,7 @@ func (c *callee) outcomes(policy string) (calls map[string]float64, attempts flo
 			calls["success"]++
 		}
 	}
-	return calls, attempts
+	return calls, attempts, failures
 }
 
 // TestDebugPage drives a service through an outage and looks at its debug page.
@@ -119,15 +126,18 @@ func TestDebugPage(t *testing.T) { //nolint:tparallel // its parts look at the s
 	for i := range 3 {
 		h.send(t, "orders.get", fmt.Sprint("in-vain", i), "503")
 	}
-	const outage = 20 // calls: the budget lets ten retries pass, and 15 failures open the breaker
+	const outage = 20 // calls: the budget lets ten retries pass, and denies ten until 25 failures open the breaker
 	for i := range outage {
 		h.send(t, "stock.get", fmt.Sprint("down", i), "503")
 	}
 
 	// What state.json says is what the callee saw.
-	calls, attempts := h.callee.outcomes("orders.get")
+	calls, attempts, failures := h.callee.outcomes("orders.get")
+	stockCalls, stockAttempts, stockFailures := h.callee.outcomes("stock.get")
 	retries := attempts - 28
 	require.Equal(t, map[string]float64{"success": 20, "success_after_retry": 5, "exhausted": 3}, calls)
+	require.Equal(t, map[string]float64{"success": 20, "exhausted": 5, "budget_exhausted": 10}, stockCalls)
+	refused := 20 + outage - float64(len(h.callee.calls("stock.get"))) // calls that the breaker kept from the callee
 	var now state
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		now = h.state(t)
@@ -139,10 +149,13 @@ func TestDebugPage(t *testing.T) { //nolint:tparallel // its parts look at the s
 	}, waitLimit, 10*pollInterval)
 	require.Len(t, now.Guards, 1)
 	assert.Equal(t, "open", now.Guards[0].State)
-	assert.Equal(t, 15.0, now.Guards[0].Results["failure"])
-	assert.Equal(t, float64(h.callee.requests("stock.get")), now.Guards[0].Results["failure"]+now.Guards[0].Results["success"])
+	assert.Equal(t, map[string]float64{"success": 20, "failure": stockFailures, "ignored": 0, "rejected": refused}, now.Guards[0].Results)
+	stockCalls["refused"] = refused
+	assert.Equal(t, stockCalls, now.Policies[1].Calls)
+	granted, denied := stockAttempts-float64(len(h.callee.calls("stock.get"))), stockCalls["budget_exhausted"]
 	require.Len(t, now.Budgets, 1)
-	assert.Equal(t, 10.0, now.Budgets[0].Granted)
+	assert.Equal(t, granted, now.Budgets[0].Granted)
+	assert.Equal(t, denied, now.Budgets[0].Denied)
 
 	// What the page shows is the same.
 	number := func(n float64) string { return fmt.Sprint(n) }
@@ -154,13 +167,13 @@ func TestDebugPage(t *testing.T) { //nolint:tparallel // its parts look at the s
 	for outcome, n := range calls {
 		shows(t, page, number(n), fmt.Sprintf(`document.querySelector('%s [data-outcome="%s"]')?.dataset.value`, orders, outcome))
 	}
-	shows(t, page, number(now.Policies[0].Errors["503"]),
+	shows(t, page, number(failures),
 		fmt.Sprintf(`document.querySelector('%s [data-error="503"]')?.dataset.value`, orders))
 	shows(t, page, true, `Math.abs(`+field(orders, "success-after-retry")+` - 5/28) < 1e-9`)
 	shows(t, page, number(20+outage), field(stock, "calls-total"))
 	shows(t, page, true, `Number(`+field(budgetRow, "tokens")+`) < 0.01`)
-	shows(t, page, number(10), field(budgetRow, "granted"))
-	shows(t, page, number(now.Budgets[0].Denied), field(budgetRow, "denied"))
+	shows(t, page, number(granted), field(budgetRow, "granted"))
+	shows(t, page, number(denied), field(budgetRow, "denied"))
 	shows(t, page, "open", field(guard, "state"))
 	pictures(t, page, "page-outage", looks...)
 

@@ -6,6 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,7 +128,7 @@ func testQueries(t *testing.T, job string) {
 			require.EventuallyWithT(t, func(c *assert.CollectT) {
 				samples, err := prometheus.Query(t.Context(), q.Expr)
 				require.NoError(c, err)
-				assert.True(c, answers(samples, job), "%s\nhas no answer about %s: %v", q.Expr, job, samples)
+				assert.True(c, answers(samples, job, q.labels()), "%s\nhas no answer about %s: %v", q.Expr, job, samples)
 			}, waitLimit, time.Second)
 		})
 	}
@@ -134,14 +137,31 @@ func testQueries(t *testing.T, job string) {
 	}
 }
 
-// answers reports whether a sample is a number, and of this job if it says which.
-func answers(samples []backend.Sample, job string) bool {
+var aggregated = regexp.MustCompile(`^\w+ by \(([^)]*)\)`)
+
+// labels are those by which the query is an aggregation. Prometheus adds up by a label that there
+// is not without a word.
+func (q query) labels() []string {
+	if by := aggregated.FindStringSubmatch(strings.TrimSpace(q.Expr)); by != nil {
+		return strings.Split(strings.ReplaceAll(by[1], " ", ""), ",")
+	}
+	return nil
+}
+
+// answers reports whether some samples are numbers, and of this job if they say which. Each of
+// the labels must be on one of them.
+func answers(samples []backend.Sample, job string, labels []string) bool {
+	answered, there := false, map[string]bool{}
 	for _, s := range samples {
-		if of, ok := s.Labels["job"]; (!ok || of == job) && !math.IsNaN(s.Value) && !math.IsInf(s.Value, 0) {
-			return true
+		if of, ok := s.Labels["job"]; (ok && of != job) || math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
+			continue
+		}
+		answered = true
+		for label := range s.Labels {
+			there[label] = true
 		}
 	}
-	return false
+	return answered && !slices.ContainsFunc(labels, func(label string) bool { return !there[label] })
 }
 
 // TestPromtool lets Prometheus' own tool check what is in deploy, and run its tests of the rules.

@@ -140,7 +140,7 @@ func TestEvents(t *testing.T) { //nolint:tparallel // its parts look at the same
 			{telemetry.EventCallWaited, guard("ratelimit.patient", "ratelimit", attributes{"resilience.wait": nil})},
 		},
 		"too-slow0": {
-			{telemetry.EventTimeoutExceeded, guard("timeout", "timeout", attributes{"resilience.timeout.limit": 0.1})},
+			{telemetry.EventTimeoutExceeded, guard("timeout.strict", "timeout", attributes{"resilience.timeout.limit": strictLimit.Seconds()})},
 		},
 		"second-wins": {
 			{telemetry.EventHedgeSent, guard("hedge.quick", "hedge", attributes{

@@ -37,6 +37,7 @@ func StartBrowser() (*Browser, error) {
 	}
 	var started *exec.Cmd
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.NoSandbox, // all pages are ours, and few containers let it build one
 		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
 			cmd.SysProcAttr = ownGroup()
 			started = cmd
