@@ -160,7 +160,7 @@ func TestStallIsRepeatedByAttemptTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, stall, says("Paris"))
-			result, err := s.client(t, `{"retry": {"attempt_timeout": "50ms"}}`).Generate(t.Context(), "prompt")
+			result, err := s.client(t, `{"retry": {"attempt_timeout": "1s"}}`).Generate(t.Context(), "prompt")
 			require.NoError(t, err)
 			assert.Equal(t, "Paris", result.Text)
 		})

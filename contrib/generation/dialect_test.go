@@ -54,10 +54,10 @@ func TestStreamUnderAnotherType(t *testing.T) {
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF, "a cut is no short success")
 
 			s = newServer(t, as(contentType, stalls(streams(role, token("Once")))))
-			stream, err = s.client(t, `{"idle_timeout": "50ms"}`).GenerateStream(t.Context(), "prompt")
+			stream, err = s.client(t, `{"idle_timeout": "1s"}`).GenerateStream(t.Context(), "prompt")
 			require.NoError(t, err)
 			_, err = read(stream)
-			require.ErrorContains(t, err, "nothing came for 50ms")
+			require.ErrorContains(t, err, "nothing came for 1s")
 
 			s = newServer(t, fails(500, ""), as(contentType, streams(token("Once"))))
 			client := s.official(newPolicy(t))
