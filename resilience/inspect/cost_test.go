@@ -16,6 +16,7 @@ import (
 
 // A call that succeeds at once does nothing for the page.
 func TestUntroubledCallsDoNotAllocate(t *testing.T) {
+	unwatched(t)
 	f := newFixture(t)
 	p := f.newPolicy("a")
 	ctx := context.Background()

@@ -21,7 +21,7 @@
 //
 // An [Inspector] samples all counts every two seconds. While there is one, a call that is
 // retried or fails also reads the clock when its attempts begin and end and allocates its
-// timeline; a call that succeeds at once does nothing for it. The latest 8 calls of each
+// timeline; a call that succeeds at once only looks whether it should. The latest 8 calls of each
 // policy, outcome and first error type are kept, 8 a second at most: what is beyond is counted as dropped, and
 // nothing ever waits.
 //

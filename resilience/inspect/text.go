@@ -130,7 +130,7 @@ func (s *state) troubledText(b *bytes.Buffer) {
 			calls = append(calls, call{s.Policies[i].Name, &s.Policies[i].Troubled[n]})
 		}
 	}
-	slices.SortFunc(calls, func(a, b call) int { return a.Began.Compare(b.Began) })
+	slices.SortFunc(calls, func(a, b call) int { return -a.Began.Compare(b.Began) })
 	for _, c := range calls[:min(len(calls), shownCalls)] {
 		fmt.Fprintf(b, "\n%s  %s: %s", c.Began.Format("15:04:05.000"), c.policy, c.Outcome)
 		if c.Reason != "" {

@@ -1,6 +1,8 @@
 package inspect_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,9 +11,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/observable-go/toolkit/resilience/backoff"
 	"github.com/observable-go/toolkit/resilience/breaker"
 	"github.com/observable-go/toolkit/resilience/budget"
 	"github.com/observable-go/toolkit/resilience/inspect"
+	"github.com/observable-go/toolkit/resilience/retry"
 )
 
 func TestText(t *testing.T) {
@@ -47,4 +51,14 @@ func TestText(t *testing.T) {
 		assert.Contains(t, text, "  1        ? to   0.000 s  reset")
 		assert.Less(t, strings.Index(text, "2 of 4 attempts"), strings.Index(text, "3 of 4 attempts"), "the newest comes first")
 	})
+}
+
+func TestTextIsShort(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i := range 25 {
+		require.Error(t, f.newPolicy(fmt.Sprint("p", i), retry.WithMaxRetries(1), retry.WithBackoff(backoff.Constant{})).
+			Do(t.Context(), func(context.Context) error { return failure("reset") }))
+	}
+	assert.Equal(t, 20, strings.Count(get(t, f.page, "/state.txt").Body.String(), ": exhausted (max_retries), 2 of 2 attempts"))
 }

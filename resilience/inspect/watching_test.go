@@ -21,14 +21,22 @@ import (
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
-// unwatched skips the test if somebody watches.
+// watched reports whether there is any page.
+func watched(t *testing.T) bool {
+	t.Helper()
+	r, err := telemetry.NewRetry("a", telemetry.WithMeterProvider(new(ownProvider)))
+	require.NoError(t, err)
+	_, c := r.Begin(t.Context(), 1)
+	return c.Records()
+}
+
+// unwatched skips the test if there is a page, and checks that it leaves none.
 func unwatched(t *testing.T) {
 	t.Helper()
-	r, err := telemetry.NewRetry("unwatched", telemetry.WithMeterProvider(new(ownProvider)))
-	require.NoError(t, err)
-	if _, c := r.Begin(t.Context(), 1); c.Records() {
+	if watched(t) {
 		t.Skip("the page of Handler watches since an earlier run: run this test without -count")
 	}
+	t.Cleanup(func() { assert.False(t, watched(t), "no page is left") })
 }
 
 // Of an attempt that was under way when the page was opened nobody knows when it began.
@@ -52,6 +60,23 @@ func TestOpenedDuringACall(t *testing.T) { //nolint:paralleltest // pages of oth
 		require.Equal(t, 2, shown.Timeline[0].Attempt)
 		assert.Nil(t, shown.Timeline[0].StartSeconds)
 		assert.InDelta(t, 1.1, *shown.Timeline[1].StartSeconds+.1, 1e-9)
+	})
+}
+
+// For a minute after trouble calls are timed from their start, and then no longer.
+func TestTimedLately(t *testing.T) { //nolint:paralleltest // pages of others watch too
+	unwatched(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		p := f.newPolicy("a")
+		for _, c := range []struct {
+			after time.Duration
+			timed bool
+		}{{0, false}, {55 * time.Second, true}, {65 * time.Second, false}} {
+			time.Sleep(c.after)
+			require.Error(t, p.Do(t.Context(), failing(9, failure("reset"))))
+			assert.Equal(t, c.timed, f.read(t, "").Policies[0].Troubled[0].Timeline[0].StartSeconds != nil, c.after)
+		}
 	})
 }
 

@@ -99,17 +99,13 @@ func (r *ring) claim(now time.Time) *atomic.Pointer[TroubledCall] {
 
 // ring returns the ring of a trouble. Beyond maxTroubles there is one for each outcome.
 func (r *recentCalls) ring(t trouble) *ring {
-	known := r.known()
-	if found := known[t]; found != nil {
+	if found := find(r.known(), &t); found != nil {
 		return found
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	known = r.known()
-	if len(known) >= maxTroubles && known[t] == nil {
-		t.first = Other
-	}
-	if found := known[t]; found != nil {
+	known := r.known()
+	if found := find(known, &t); found != nil { // somebody else was faster
 		return found
 	}
 	more := make(map[trouble]*ring, len(known)+1)
@@ -118,6 +114,15 @@ func (r *recentCalls) ring(t trouble) *ring {
 	more[t] = added
 	r.rings.Store(&more)
 	return added
+}
+
+// find returns the ring of t, if there is one. Where there are too many it makes t one with
+// others.
+func find(known map[trouble]*ring, t *trouble) *ring {
+	if len(known) >= maxTroubles && known[*t] == nil {
+		t.first = Other
+	}
+	return known[*t]
 }
 
 func (r *recentCalls) known() map[trouble]*ring {

@@ -2,8 +2,10 @@ package telemetry_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +40,34 @@ func TestClockSetBack(t *testing.T) {
 	require.Len(t, calls[0].Timeline, 1, "the attempt is there once")
 	assert.Equal(t, "now", calls[0].Timeline[0].Error)
 	assert.True(t, calls[0].Timeline[0].Retried)
+}
+
+// However many troubles there are, what is kept is bounded, and the first ones stay apart.
+func TestManyTroubles(t *testing.T) {
+	t.Parallel()
+	provider := newWatched(t)
+	r := newRetry(t, "a", provider)
+	now := time.Now()
+	var group sync.WaitGroup
+	for i := range 100 {
+		group.Go(func() {
+			for range 10 {
+				_, call := r.Begin(t.Context(), 1)
+				f := telemetry.Failure{Number: 1, Err: errors.New("x"), ErrorType: fmt.Sprint("type ", i), Ended: now}
+				call.AttemptFailed(&f)
+				call.End(&telemetry.RetryEnd{Outcome: telemetry.OutcomeExhausted, Attempts: 1, Ended: now}, &f)
+			}
+		})
+	}
+	group.Wait()
+	calls, dropped := telemetry.ReadLive(provider).Policies[0].Troubled()
+	assert.EqualValues(t, 1000, int64(len(calls))+dropped)
+	assert.LessOrEqual(t, len(calls), 17*8)
+	types := map[string]bool{}
+	for _, c := range calls {
+		types[c.Timeline[0].ErrorType] = true
+	}
+	assert.GreaterOrEqual(t, len(types), 16)
 }
 
 // What is kept of a call keeps neither its error nor its context.
