@@ -76,11 +76,10 @@ func detailsOf(e sdktrace.Event) string {
 	if n := valueOf(e.Attributes, telemetry.AttrAttempts).AsInt64(); n > 0 {
 		details = append(details, fmt.Sprintf("after %d attempts", n))
 	}
-	if errorType := stringOf(e.Attributes, telemetry.AttrErrorType); errorType != "" {
-		details = append(details, errorType)
-	}
 	if reason := stringOf(e.Attributes, telemetry.AttrRetryReason); reason != "" {
 		details = append(details, strings.TrimSpace("stopped by "+reason+" "+stringOf(e.Attributes, telemetry.AttrBudgetName)))
+	} else if errorType := stringOf(e.Attributes, telemetry.AttrErrorType); errorType != "" {
+		details = append(details, errorType)
 	}
 	if e.Name == telemetry.EventRetryScheduled {
 		seconds := valueOf(e.Attributes, telemetry.AttrRetryDelay).AsFloat64()

@@ -84,11 +84,15 @@ func (h *history) add(live telemetry.Live) {
 
 // note notes a sample. Things that are gone are forgotten, as their meter provider is gone too.
 func (h *history) note(live telemetry.Live) {
-	policies := make(map[string]*policyTrack, len(live.Policies))
-	budgets := make(map[string]*budgetTrack, len(live.Budgets))
-	guards := make(map[guardName]*guardTrack, len(live.Guards))
-	for i := range live.Policies {
-		p := &live.Policies[i]
+	h.notePolicies(live.Policies)
+	h.noteBudgets(live.Budgets)
+	h.noteGuards(live.Guards)
+}
+
+func (h *history) notePolicies(live []telemetry.LivePolicy) {
+	policies := make(map[string]*policyTrack, len(live))
+	for i := range live {
+		p := &live[i]
 		t := track(h.policies, p.Name, policyTrack{first: max(h.latest, 1)})
 		policies[p.Name] = t
 		var calls, failed int64
@@ -109,15 +113,25 @@ func (h *history) note(live telemetry.Live) {
 		t.retries.set(h.latest, float64(p.Retries))
 		t.latency.set(h.latest, p.Latency.Round(time.Millisecond).Seconds())
 	}
-	for _, b := range live.Budgets {
+	h.policies = policies
+}
+
+func (h *history) noteBudgets(live []telemetry.LiveBudget) {
+	budgets := make(map[string]*budgetTrack, len(live))
+	for _, b := range live {
 		t := track(h.budgets, b.Name, budgetTrack{first: max(h.latest, 1)})
 		budgets[b.Name] = t
 		t.tokens.set(h.latest, b.Tokens)
 		t.granted.set(h.latest, float64(b.Granted))
 		t.denied.set(h.latest, float64(b.Denied))
 	}
-	for i := range live.Guards {
-		g := &live.Guards[i]
+	h.budgets = budgets
+}
+
+func (h *history) noteGuards(live []telemetry.LiveGuard) {
+	guards := make(map[guardName]*guardTrack, len(live))
+	for i := range live {
+		g := &live[i]
 		name := guardName{g.Kind, g.Name}
 		t := track(h.guards, name, guardTrack{first: max(h.latest, 1)})
 		guards[name] = t
@@ -133,7 +147,7 @@ func (h *history) note(live telemetry.Live) {
 		t.level.set(h.latest, mainLevel(g))
 		t.states[h.latest%samples] = g.State
 	}
-	h.policies, h.budgets, h.guards = policies, budgets, guards
+	h.guards = guards
 }
 
 // mainLevel is the level of a guard that tells most.

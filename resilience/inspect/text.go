@@ -67,7 +67,8 @@ func (s *state) policiesText(b *bytes.Buffer) {
 	if len(s.Policies) == 0 {
 		return
 	}
-	table(b, "POLICY\tCALLS/S\tRETRIED\tSAVED\tFAILED\tRETRIES/CALL\tOUTCOMES SINCE THE START\tERRORS SINCE THE START", func(w *tabwriter.Writer) {
+	const header = "POLICY\tCALLS/S\tRETRIED\tSAVED\tFAILED\tRETRIES/CALL\tOUTCOMES SINCE THE START\tERRORS SINCE THE START"
+	table(b, header, func(w *tabwriter.Writer) {
 		for i := range s.Policies {
 			p := &s.Policies[i]
 			calls, rate := minute(p.History.Calls)

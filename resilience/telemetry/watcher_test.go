@@ -188,8 +188,8 @@ func TestCountsOfManyNames(t *testing.T) {
 			}
 		}
 	}
-	assert.EqualValues(t, calls, sums[telemetry.MetricRetryCalls])
-	assert.EqualValues(t, attempts, sums[telemetry.MetricRetryAttempts])
-	assert.EqualValues(t, granted, sums[telemetry.MetricBudgetWithdrawals])
-	assert.EqualValues(t, guarded, sums[telemetry.MetricFallbackCalls])
+	assert.Equal(t, calls, sums[telemetry.MetricRetryCalls])
+	assert.Equal(t, attempts, sums[telemetry.MetricRetryAttempts])
+	assert.Equal(t, granted, sums[telemetry.MetricBudgetWithdrawals])
+	assert.Equal(t, guarded, sums[telemetry.MetricFallbackCalls])
 }
