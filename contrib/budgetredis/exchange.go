@@ -1,0 +1,110 @@
+package budgetredis
+
+import (
+	"context"
+	"time"
+
+	"github.com/observable-go/toolkit/internal/clock"
+)
+
+// An exchange is what the goroutine that talks to Redis knows.
+type exchange struct {
+	sequence int64
+	pending  *request  // asked and not answered, or nil
+	sending  bool      // the client has not returned yet
+	latest   time.Time // when the latest request that was answered in time began
+	server   int64     // Redis' clock in the latest answer, in microseconds
+	heard    time.Time // when that came
+	more     bool      // there may be more for a replica that asks again soon
+}
+
+// wakesPerRefresh bounds how often withdrawals that find no token make a replica ask again.
+const wakesPerRefresh = 10
+
+// run exchanges at every refresh, with a first one of any length, so that replicas that start
+// together do not come together. If a withdrawal finds no token it asks sooner, unless Redis
+// has just had none to give, or is not there.
+func (b *Budget) run(ctx context.Context) {
+	var timer clock.Timer
+	defer timer.Stop()
+	spread := 1.0
+	for ctx.Err() == nil {
+		b.exchangeOnce(ctx)
+		wait, soonest := shortened(b.settings.refresh, spread*clock.Random(b.clock)), b.settings.refresh/wakesPerRefresh
+		spread = 0.1
+		if !b.exchange.more {
+			_ = timer.Wait(ctx, b.clock, wait)
+			continue
+		}
+		if timer.Wait(ctx, b.clock, soonest) == nil {
+			b.wake.Wait(ctx, max(wait-soonest, 0))
+		}
+	}
+	b.leave()
+}
+
+// shortened returns d less a part of it.
+func shortened(d time.Duration, part float64) time.Duration {
+	return d - time.Duration(part*float64(d))
+}
+
+func (b *Budget) exchangeOnce(ctx context.Context) {
+	e := &b.exchange
+	if e.pending == nil {
+		b.wake.Wait(ctx, 0) // takes back what was set before
+		e.pending = b.newRequest(clock.Now(b.clock))
+	}
+	r := e.pending
+	a := b.send(ctx, r)
+	now := clock.Now(b.clock)
+	e.more = false
+	if a.err == nil {
+		e.pending, e.server, e.heard = nil, a.server, now
+		b.global.Store(a.global)
+		b.full.Store(a.global >= int64(b.settings.burst))
+		// It counts from the request on, not from the answer: Redis granted it in between.
+		fresh := newLease(a.granted, r.began.Add(b.settings.lease))
+		if !fresh.expired(now) {
+			e.latest = r.began
+			e.more = r.reserve > 0 || a.granted == r.wanted
+			b.leases.Store(&leases{older: b.leases.Load().older, newer: fresh})
+			b.mode.Store(uint32(Shared))
+			return
+		}
+	}
+	if e.latest.IsZero() || now.Sub(e.latest) >= b.settings.lease {
+		b.part()
+	}
+}
+
+// part leaves the shared mode after a lease without Redis. All tokens have expired then;
+// reports are dropped too, as they would allow a burst to all replicas when Redis is back.
+func (b *Budget) part() {
+	b.mode.Store(uint32(b.settings.without()))
+	b.leases.Load().drain(clock.Now(b.clock))
+	b.deposits.Store(0)
+	b.returned.Store(0)
+}
+
+// leave gives everything back and lets Redis forget this replica, if Redis answers in time.
+func (b *Budget) leave() {
+	shared := b.Mode() == Shared
+	b.mode.Store(uint32(b.settings.without()))
+	if !shared {
+		return // there is nothing that has not expired
+	}
+	ctx, cancel := clock.WithTimeoutCause(context.Background(), b.clock, b.settings.timeout, errExchangeTimeout)
+	defer cancel()
+	now := clock.Now(b.clock)
+	b.returned.Add(b.leases.Load().drain(now))
+	if r := b.exchange.pending; r != nil {
+		a := b.send(ctx, r)
+		if a.err != nil {
+			return // they are lost, which is safe
+		}
+		b.returned.Add(newLease(a.granted, r.began.Add(b.settings.lease)).drain(clock.Now(b.clock)))
+	}
+	last := b.numbered(now)
+	last.leaving = true
+	b.send(ctx, last)
+}
