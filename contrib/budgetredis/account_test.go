@@ -15,6 +15,7 @@ import (
 
 	"github.com/observable-go/toolkit/contrib/budgetredis"
 	"github.com/observable-go/toolkit/internal/clock"
+	"github.com/observable-go/toolkit/resilience/budget"
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
 
@@ -268,8 +269,11 @@ func TestInvalidOptions(t *testing.T) {
 		"batch: 20 is not allowed":                                          {budgetredis.WithBurst(10), budgetredis.WithBatch(20)},
 		"refresh: 1ms is not allowed: want 10ms to 1m0s":                    {budgetredis.WithRefresh(ms)},
 		"lease: 2s is not allowed: want more than twice the refresh":        {budgetredis.WithLease(2 * time.Second)},
-		"timeout: 5s is not allowed: want 1ms to 1m0s, and less than":       {budgetredis.WithTimeout(5 * time.Second)},
-		"telemetry: WithMeterProvider: nil is not allowed":                  {budgetredis.WithTelemetry(telemetry.WithMeterProvider(nil))},
+		`local: "shop" is not allowed: want a budget with another name`: {
+			budgetredis.WithLocal(budget.MustNew("shop", budget.WithTelemetry(telemetry.Off()))),
+		},
+		"timeout: 5s is not allowed: want 1ms to 1m0s, and less than": {budgetredis.WithTimeout(5 * time.Second)},
+		"telemetry: WithMeterProvider: nil is not allowed":            {budgetredis.WithTelemetry(telemetry.WithMeterProvider(nil))},
 	} {
 		_, err := budgetredis.New(client, "shop", options...)
 		require.ErrorContains(t, err, want)
@@ -278,6 +282,9 @@ func TestInvalidOptions(t *testing.T) {
 	_, err := budgetredis.New(client, " ")
 	require.ErrorContains(t, err, "name: ")
 	_, err = budgetredis.New(nil, "shop")
+	require.ErrorContains(t, err, "client: <nil> is not allowed: want a client of go-redis")
+	var none *redis.Client
+	_, err = budgetredis.New(none, "shop")
 	require.ErrorContains(t, err, "client: <nil> is not allowed: want a client of go-redis")
 	b, err := budgetredis.New(client, "shop", nil, budgetredis.WithLocal(nil))
 	require.NoError(t, err)

@@ -24,6 +24,7 @@ type Budget struct {
 	id       string
 	clock    clock.Clock
 	tel      *telemetry.Budget
+	shared   *telemetry.Guard
 
 	wake     clock.Signal // a withdrawal found no token
 	arrived  clock.Signal // answered is set
@@ -67,12 +68,15 @@ func New(client redis.Scripter, name string, opts ...Option) (*Budget, error) {
 	}
 	b.leases.Store(&leases{})
 	b.mode.Store(uint32(s.without()))
-	tel, err := telemetry.NewBudget(name, b.level, s.telemetry...)
+	tel, err := telemetry.NewBudget(name, b.observedLevel, s.telemetry...)
+	if err == nil {
+		b.tel = tel
+		b.shared, err = telemetry.NewSharedBudget(name, b.sharedLevel, s.telemetry...)
+	}
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("budgetredis: %q: %w", name, err)
 	}
-	b.tel = tel
 	clock.Go(s.clock, func() {
 		defer close(b.done)
 		b.run(ctx)
@@ -188,7 +192,8 @@ func (b *Budget) Tokens() float64 {
 	return tokens
 }
 
-// Capacity returns how many retries the budget that decides now holds when full.
+// Capacity returns how many retries this process can grant without asking Redis at most: the
+// batch, or the burst of the local budget while that decides.
 func (b *Budget) Capacity() float64 {
 	_, capacity := b.level()
 	return capacity
@@ -201,5 +206,5 @@ func (b *Budget) level() (tokens, capacity float64) {
 	case b.Mode() == Local:
 		return b.settings.local.Tokens(), b.settings.local.Capacity()
 	}
-	return float64(b.leases.Load().left(clock.Now(b.clock))), float64(b.settings.burst)
+	return float64(b.leases.Load().left(clock.Now(b.clock))), float64(b.settings.batch)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/observable-go/toolkit/contrib/budgetredis"
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience"
 	"github.com/observable-go/toolkit/resilience/budget"
 	"github.com/observable-go/toolkit/resilience/telemetry"
@@ -28,8 +29,9 @@ func quietly() []budgetredis.Option {
 
 func TestDecisionsDoNotAllocate(t *testing.T) {
 	client := newClient(t, startServer(t).addr)
-	granting := newBudget(t, client, budgetredis.WithBurst(1e6), budgetredis.WithBatch(1e5), budgetredis.WithRatio(1), budgetredis.WithLease(time.Minute),
-		budgetredis.WithTelemetry())
+	signals := signaltest.New()
+	granting := observedBudget(t, client, budgetredis.WithBurst(1e6), budgetredis.WithBatch(1e5), budgetredis.WithRatio(1),
+		budgetredis.WithLease(time.Minute), budgetredis.WithFloor(0), budgetredis.WithTelemetry(signals.Metrics()...))
 	fill(t, client, 1e6)
 	require.Eventually(t, func() bool {
 		for range 10_000 { // it asks for more, the more was wanted

@@ -16,6 +16,7 @@ type exchange struct {
 	server   int64     // Redis' clock in the latest answer, in microseconds
 	heard    time.Time // when that came
 	more     bool      // there may be more for a replica that asks again soon
+	told     bool      // the first mode was told of
 }
 
 // wakesPerRefresh bounds how often withdrawals that find no token make a replica ask again.
@@ -56,6 +57,10 @@ func (b *Budget) exchangeOnce(ctx context.Context) {
 	}
 	r := e.pending
 	a := b.send(ctx, r)
+	if ctx.Err() != nil && a.err != nil {
+		return // Close did not wait for it
+	}
+	b.observe(&a)
 	now := clock.Now(b.clock)
 	e.more = false
 	if a.err == nil {
@@ -68,19 +73,20 @@ func (b *Budget) exchangeOnce(ctx context.Context) {
 			e.latest = r.began
 			e.more = r.reserve > 0 || a.granted == r.wanted
 			b.leases.Store(&leases{older: b.leases.Load().older, newer: fresh})
-			b.mode.Store(uint32(Shared))
+			b.enter(Shared, nil)
 			return
 		}
+		a.err = errTooLate
 	}
 	if e.latest.IsZero() || now.Sub(e.latest) >= b.settings.lease {
-		b.part()
+		b.part(a.err)
 	}
 }
 
 // part leaves the shared mode after a lease without Redis. All tokens have expired then;
 // reports are dropped too, as they would allow a burst to all replicas when Redis is back.
-func (b *Budget) part() {
-	b.mode.Store(uint32(b.settings.without()))
+func (b *Budget) part(why error) {
+	b.enter(b.settings.without(), why)
 	b.leases.Load().drain(clock.Now(b.clock))
 	b.deposits.Store(0)
 	b.returned.Store(0)
@@ -89,7 +95,7 @@ func (b *Budget) part() {
 // leave gives everything back and lets Redis forget this replica, if Redis answers in time.
 func (b *Budget) leave() {
 	shared := b.Mode() == Shared
-	b.mode.Store(uint32(b.settings.without()))
+	b.enter(b.settings.without(), nil)
 	if !shared {
 		return // there is nothing that has not expired
 	}

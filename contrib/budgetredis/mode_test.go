@@ -85,7 +85,7 @@ func TestLocalWithoutRedis(t *testing.T) {
 	awaitMode(t, b, budgetredis.Shared)
 	require.Eventually(t, b.Withdraw, 5*time.Second, ms)
 	assert.Zero(t, local.Tokens(), "the local one is left alone")
-	assert.InDelta(t, 100, b.Capacity(), 0)
+	assert.InDelta(t, 10, b.Capacity(), 0)
 
 	s.kill()
 	awaitMode(t, b, budgetredis.Local)

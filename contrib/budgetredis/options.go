@@ -3,6 +3,8 @@ package budgetredis
 import (
 	"fmt"
 	"math"
+	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -84,8 +86,8 @@ func WithLease(d time.Duration) Option { return func(s *settings) { s.lease = d 
 func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
 // WithLocal lets a budget of this process decide while Redis is not there. Its ratio, floor
-// and burst should be this replica's share of those of all. By default, or if it is nil, no
-// retry is granted then.
+// and burst should be this replica's share of those of all, and its name another one. By
+// default, or if it is nil, no retry is granted then.
 func WithLocal(b *budget.Budget) Option { return func(s *settings) { s.local = b } }
 
 // WithKeyPrefix sets what the key in Redis begins with: "resilience:budget:" by default.
@@ -115,7 +117,7 @@ func (s *settings) validate(client redis.Scripter, name string) error {
 	var field, want string
 	var value any
 	switch {
-	case client == nil:
+	case isNil(client):
 		field, value, want = "client", nil, "a client of go-redis"
 	case !(s.ratio >= 0 && s.ratio <= 1) || tooFine(s.ratio):
 		field, value, want = "ratio", s.ratio, "0, or 0.000001 to 1 retries a call"
@@ -131,12 +133,23 @@ func (s *settings) validate(client redis.Scripter, name string) error {
 		field, value, want = "refresh", s.refresh, "10ms to 1m0s"
 	case s.lease <= 2*s.refresh || s.lease > 10*time.Minute:
 		field, value, want = "lease", s.lease, "more than twice the refresh, to 10m0s"
+	case s.local != nil && s.local.Name() == name:
+		field, value, want = "local", strconv.Quote(name), "a budget with another name, as metrics would count its retries twice"
 	case s.timeout < time.Millisecond || s.timeout > time.Minute || s.timeout >= s.lease:
 		field, value, want = "timeout", s.timeout, "1ms to 1m0s, and less than the lease"
 	default:
 		return nil
 	}
 	return fmt.Errorf("budgetredis: %q: %s: %v is not allowed: want %s", name, field, value, want)
+}
+
+// isNil reports whether there is no client, also as a nil pointer to one.
+func isNil(client redis.Scripter) bool {
+	if client == nil {
+		return true
+	}
+	v := reflect.ValueOf(client)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // tooFine reports whether a number is above 0 and less than the fixed point can hold.

@@ -25,9 +25,18 @@ const (
 )
 
 var (
-	errExchangeTimeout = errors.New("budgetredis: Redis did not answer in time")
-	errAnswer          = errors.New("budgetredis: Redis answered what the script cannot")
+	errExchangeTimeout error = &timeoutError{"budgetredis: Redis did not answer in time"}
+	errTooLate         error = &timeoutError{"budgetredis: Redis answered after the lease had ended"}
+	errAnswer                = errors.New("budgetredis: Redis answered what the script cannot")
+	errPanic                 = errors.New("budgetredis: the client panicked")
 )
+
+type timeoutError struct{ text string }
+
+func (e *timeoutError) Error() string { return e.text }
+
+// ErrorType returns the type of the error in telemetry.
+func (*timeoutError) ErrorType() string { return timeoutType }
 
 // A request is what a replica reports and wants. It is sent, as it is, until it is answered:
 // Redis knows by its sequence number whether it has come before.
@@ -43,9 +52,10 @@ type request struct {
 	began    time.Time
 }
 
-// An answer is what Redis granted, what the bucket still holds, and Redis' clock.
+// An answer is what Redis granted, what the bucket still holds, Redis' clock, and how long it took.
 type answer struct {
 	granted, global, server int64
+	latency                 time.Duration
 	err                     error
 }
 
@@ -100,8 +110,14 @@ func (b *Budget) send(ctx context.Context, r *request) answer {
 	return *b.answered.Swap(nil)
 }
 
-// evaluate runs the script.
-func (b *Budget) evaluate(r *request) answer {
+// evaluate runs the script. A client whose hooks panic must not end the process.
+func (b *Budget) evaluate(r *request) (a answer) {
+	defer func() {
+		if value := recover(); value != nil {
+			a = answer{err: fmt.Errorf("%w: %v", errPanic, value)}
+		}
+	}()
+	began := clock.Now(b.clock)
 	ctx, cancel := clock.WithTimeoutCause(context.Background(), b.clock, b.settings.timeout, errExchangeTimeout)
 	defer cancel()
 	s := &b.settings
@@ -114,5 +130,5 @@ func (b *Budget) evaluate(r *request) answer {
 	if len(values) != 3 || values[0] < 0 || values[0] > r.wanted {
 		return answer{err: fmt.Errorf("%w: %v", errAnswer, values)}
 	}
-	return answer{granted: values[0], global: values[1], server: values[2]}
+	return answer{granted: values[0], global: values[1], server: values[2], latency: clock.Now(b.clock).Sub(began)}
 }

@@ -8,7 +8,7 @@ import (
 
 // guardSeries picks everything that guards and budgets show.
 const guardSeries = `__name__=~"resilience_(` +
-	`budget|breaker|bulkhead|ratelimit|adaptive|throttle|delays|timeout|hedge|fallback|composition)_.+"`
+	`budget|shared_budget|breaker|bulkhead|ratelimit|adaptive|throttle|delays|timeout|hedge|fallback|composition)_.+"`
 
 // guardsBoard shows budgets, breakers and the other guards.
 func guardsBoard(r *registry) dashboard {
@@ -25,6 +25,8 @@ func guardsBoard(r *registry) dashboard {
 		},
 		[]section{
 			{"Budgets", emptyAll("no budget here", budgetPanels(r, []matcher{jobs, chosen(label(telemetry.AttrBudgetName), "budget")}))},
+			{"Budgets that replicas share", emptyAll("no shared budget here",
+				sharedBudgetPanels(r, []matcher{jobs, chosen(label(telemetry.AttrBudgetName), "budget")}))},
 			{"Breakers", emptyAll("no breaker here", g.breakers())},
 			{"All guards", emptyAll("no guard here", g.all())},
 			{"Bulkheads", emptyAll("no bulkhead here", g.bulkheads())},
@@ -49,6 +51,27 @@ func budgetPanels(r *registry, chosen []matcher) []panel {
 			q("capacity: "+legendBudget, sumBy(byBudget, r.series(telemetry.MetricBudgetCapacity, chosen...)))).half(),
 		chart("Given back", "Granted retries that were never sent, such as those of calls that were cancelled while they waited.", perSecond,
 			q(legendBudget, sumBy(byBudget, rateOver(r.series(telemetry.MetricBudgetRefunds, chosen...), grafanaSpan)))).half(),
+	}
+}
+
+func sharedBudgetPanels(r *registry, chosen []matcher) []panel {
+	mode, result := label(telemetry.AttrSharedBudgetMode), label(telemetry.AttrResult)
+	return []panel{
+		chart("Where they decide", "Processes by mode. shared is usual; local and closed mean that the process does not reach the store.", "none",
+			q("{{resilience_shared_budget_mode}}: "+legendBudget,
+				sumBy(append([]string{mode}, byBudget...), r.series(telemetry.MetricSharedBudgetMode, chosen...)))).stacked(),
+		chart("Tokens of all replicas", "What the budget of all replicas holds beside the tokens that they hold themselves, and what it holds when full.",
+			"none",
+			q("tokens: "+legendBudget, minBy(byBudget, r.series(telemetry.MetricSharedBudgetTokens, chosen...))),
+			q("capacity: "+legendBudget, maxBy(byBudget, r.series(telemetry.MetricSharedBudgetCapacity, chosen...)))),
+		chart("Exchanges with the store", "failure and timed_out: after a lease without success the process leaves the mode shared.", perSecond,
+			q("{{resilience_result}}: "+legendBudget, sumBy(append([]string{result}, byBudget...),
+				rateOver(r.series(telemetry.MetricSharedBudgetExchanges, chosen...), grafanaSpan)))).stacked(),
+		chart("Latency of exchanges", "99 % of the exchanges that succeeded took less than this. No decision waits for them.", seconds,
+			traced(legendBudget, quantile(0.99, byBudget, rateOver(r.buckets(telemetry.MetricSharedBudgetLatency, chosen...), grafanaSpan)))).half(),
+		chart("Changes of mode", "Changes in five minutes. Many mean a store that comes and goes.", "none",
+			q("to {{resilience_shared_budget_mode}}: "+legendBudget,
+				sumBy(append([]string{mode}, byBudget...), increase(r.series(telemetry.MetricSharedBudgetChanges, chosen...), window)))).half(),
 	}
 }
 

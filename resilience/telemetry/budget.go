@@ -1,11 +1,13 @@
 package telemetry
 
 import (
+	"math"
+
 	"go.opentelemetry.io/otel/metric"
 )
 
 // A BudgetLevel tells what a budget holds, in tokens: what it would grant now and
-// what it grants when full.
+// what it grants when full. NaN is unknown.
 type BudgetLevel func() (tokens, capacity float64)
 
 // Budget emits the signals of one retry budget. A nil *Budget emits nothing. It is
@@ -65,6 +67,9 @@ func (c *budgetCells) observe(o metric.Observer, tokens, capacity metric.Float64
 	o.ObserveInt64(refunds, c.refunded.Value(), c.budgetOption...)
 	if level := c.level.Load(); level != nil {
 		now, full := level.read()
+		if math.IsNaN(now) || math.IsNaN(full) {
+			return
+		}
 		o.ObserveFloat64(tokens, now, c.budgetOption...)
 		o.ObserveFloat64(capacity, full, c.budgetOption...)
 	}

@@ -12,7 +12,7 @@ import (
 // An emitter sends the events of one policy to spans and logs, and writes its lines.
 type emitter struct {
 	name     string
-	policy   attribute.KeyValue
+	policy   attribute.KeyValue // or a budget
 	settings *settings
 	logger   log.Logger // nil without WithLogEvents
 }
@@ -25,13 +25,13 @@ func newEmitter(s *settings) emitter {
 	return e
 }
 
-// named returns the emitter of the policy of that name, which is not its own where
-// there are too many names.
-func (e *emitter) named(name string, own bool) emitter {
+// named returns the emitter of what bears that name by an attribute, which is not its own
+// where there are too many names.
+func (e *emitter) named(key attribute.Key, name string, own bool) emitter {
 	n := *e
-	n.name, n.policy = name, AttrPolicyName.String(name)
+	n.name, n.policy = name, key.String(name)
 	if !own {
-		n.policy = AttrPolicyName.String(Other)
+		n.policy = key.String(Other)
 	}
 	return n
 }
@@ -75,7 +75,7 @@ func (e *emitter) writes(ctx context.Context, level slog.Level) bool {
 }
 
 func (e *emitter) write(ctx context.Context, level slog.Level, message string, attributes ...slog.Attr) {
-	attributes = append(attributes, slog.String(string(AttrPolicyName), e.name))
+	attributes = append(attributes, slog.String(string(e.policy.Key), e.name))
 	e.settings.lineLogger().LogAttrs(ctx, level, message, attributes...)
 }
 

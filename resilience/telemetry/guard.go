@@ -33,7 +33,7 @@ func newGuard(kind guardKind, name string, levels func() []float64, opts []Optio
 		cells.levels.Store(newLevel(levels))
 	}
 	e := newEmitter(s)
-	return &Guard{emitter: e.named(name, own), kind: kind, registry: r, cells: cells}, nil
+	return &Guard{emitter: e.named(guardTable[kind].nameKey(), name, own), kind: kind, registry: r, cells: cells}, nil
 }
 
 // Count counts one call.
@@ -77,10 +77,15 @@ func (g *Guard) Waited(ctx context.Context, wait time.Duration) {
 	if g == nil {
 		return
 	}
-	if h := g.registry.guards[g.kind].wait; h != nil {
-		h.Record(ctx, wait.Seconds(), g.cells.wait...)
-	}
+	g.took(ctx, wait)
 	g.tell(ctx, EventCallWaited, log.SeverityInfo, AttrWait.Float64(wait.Seconds()))
+}
+
+// took records a duration of the kind's histogram.
+func (g *Guard) took(ctx context.Context, d time.Duration) {
+	if h := g.registry.guards[g.kind].times; h != nil {
+		h.Record(ctx, d.Seconds(), g.cells.times...)
+	}
 }
 
 // Warn tells of a composition of policies that is known to be wrong.

@@ -32,6 +32,9 @@ func tellEverything(ctx context.Context, g *telemetry.Guard) {
 	g.CopyPanicked(ctx, 2, "boom")
 	g.FallbackUsed(ctx, errors.New("why"), "why")
 	g.FallbackFailed(ctx, errors.New("why"), "why")
+	g.Exchanged(time.Second)
+	g.ExchangeFailed(telemetry.ResultFailure, errors.New("why"), "why")
+	g.ModeChanged(telemetry.SharedBudgetChange{From: "shared", To: "closed"})
 }
 
 func TestGuardOff(t *testing.T) {

@@ -24,7 +24,7 @@ type guardCells struct {
 	callOptions  [numResults][]metric.ObserveOption
 	eventOptions [][]metric.ObserveOption
 	levelOptions [][]metric.ObserveOption
-	wait         []metric.RecordOption
+	times        []metric.RecordOption
 }
 
 func newGuardCells(kind guardKind, name string, other *guardCells) *guardCells {
@@ -34,23 +34,23 @@ func newGuardCells(kind guardKind, name string, other *guardCells) *guardCells {
 		c.calls[r] = new(counter)
 	}
 	if other != nil {
-		c.wait = other.wait
+		c.times = other.times
 		return c
 	}
-	policy := AttrPolicyName.String(name)
-	c.wait = recordOption(policy)
+	named := table.nameKey().String(name)
+	c.times = recordOption(named)
 	for _, r := range table.results {
-		c.callOptions[r] = observeOption(policy, AttrResult.String(r.String()))
+		c.callOptions[r] = observeOption(named, AttrResult.String(r.String()))
 	}
 	for _, value := range table.events.values {
-		c.eventOptions = append(c.eventOptions, observeOption(policy, table.events.by.String(value)))
+		c.eventOptions = append(c.eventOptions, observeOption(named, table.events.by.String(value)))
 	}
 	for _, l := range table.levels {
 		if len(l.values) == 0 {
-			c.levelOptions = append(c.levelOptions, observeOption(policy))
+			c.levelOptions = append(c.levelOptions, observeOption(named))
 		}
 		for _, value := range l.values {
-			c.levelOptions = append(c.levelOptions, observeOption(policy, l.by.String(value)))
+			c.levelOptions = append(c.levelOptions, observeOption(named, l.by.String(value)))
 		}
 	}
 	return c
@@ -63,7 +63,7 @@ type guardInstruments struct {
 	calls  metric.Int64Observable
 	events metric.Int64Observable
 	levels []func(o metric.Observer, level float64, options []metric.ObserveOption) // one a series
-	wait   metric.Float64Histogram
+	times  metric.Float64Histogram
 }
 
 // makeInstruments makes the instruments of a kind, and returns those that its cells are
@@ -73,9 +73,8 @@ func (g *guardInstruments) makeInstruments(kind guardKind, meter metric.Meter) (
 	g.kind = kind
 	g.names.make = func(name string, other *guardCells) *guardCells { return newGuardCells(kind, name, other) }
 	counter := orElse[metric.Int64ObservableCounter](noop.Int64ObservableCounter{})
-	if table.calls != "" {
-		calls := counter(meter.Int64ObservableCounter(table.calls, metric.WithUnit("{call}"),
-			metric.WithDescription("Calls through "+table.what+" by result.")))
+	if t := table.calls; t.name != "" {
+		calls := counter(meter.Int64ObservableCounter(t.name, metric.WithUnit(t.unit), metric.WithDescription(t.description)))
 		g.calls = calls
 		observables = append(observables, calls)
 	}
@@ -91,10 +90,9 @@ func (g *guardInstruments) makeInstruments(kind guardKind, meter metric.Meter) (
 		}
 		observables = append(observables, observable)
 	}
-	if table.wait != "" {
-		g.wait = orElse[metric.Float64Histogram](noop.Float64Histogram{})(meter.Float64Histogram(table.wait, metric.WithUnit("s"),
-			metric.WithDescription("Waits of calls that "+table.what+" made wait and then let through."),
-			metric.WithExplicitBucketBoundaries(secondsOfCalls...)))
+	if t := table.times; t.name != "" {
+		g.times = orElse[metric.Float64Histogram](noop.Float64Histogram{})(meter.Float64Histogram(t.name, metric.WithUnit("s"),
+			metric.WithDescription(t.description), metric.WithExplicitBucketBoundaries(secondsOfCalls...)))
 	}
 	return observables
 }

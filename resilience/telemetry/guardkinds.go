@@ -15,7 +15,8 @@ const (
 	kindTimeout
 	kindHedge
 	kindFallback
-	kindComposition // no guard, but counted as one
+	kindSharedBudget // no guard, but counted as one
+	kindComposition  // no guard either
 
 	numKinds
 )
@@ -83,16 +84,41 @@ func (r Result) String() string {
 
 // guardMetrics is a row of the table.
 type guardMetrics struct {
-	name string // of the kind, as in attributes
-	what string // the kind in words, for descriptions
-	// results are what resilience.<kind>.calls tells apart.
-	calls   string // the name of that metric, or "" if calls are not counted
+	name  string        // of the kind, as in attributes
+	what  string        // the kind in words, for descriptions
+	named attribute.Key // what bears the name, if not a policy
+	// results are what the counter tells apart.
+	calls   counterMetric // its name is "" if calls are not counted
 	results []Result
 	// events are counted besides.
 	events eventMetric
 	// levels are read whenever metrics are collected.
 	levels []levelMetric
-	wait   string // the name of the histogram of waits, or "" if the kind makes no call wait
+	times  timesMetric // its name is "" if the kind makes no call wait
+}
+
+// nameKey is the attribute that bears the names of the kind.
+func (m *guardMetrics) nameKey() attribute.Key {
+	if m.named != "" {
+		return m.named
+	}
+	return AttrPolicyName
+}
+
+// A counterMetric is a counter.
+type counterMetric struct{ name, unit, description string }
+
+// callsThrough is the counter of the calls through a guard.
+func callsThrough(name, guard string) counterMetric {
+	return counterMetric{name, "{call}", "Calls through " + guard + " by result."}
+}
+
+// A timesMetric is a histogram of seconds.
+type timesMetric struct{ name, description string }
+
+// waitsIn is the histogram of the waits in a guard.
+func waitsIn(name, guard string) timesMetric {
+	return timesMetric{name, "Waits of calls that " + guard + " made wait and then let through."}
 }
 
 // An eventMetric is a counter of what is no call, with a series for each value of an
@@ -119,11 +145,14 @@ const (
 	copyPanicked = "panicked"
 )
 
+// Modes of a shared budget.
+var sharedBudgetModes = []string{"shared", "local", "closed"}
+
 var breakerStates = []string{"closed", "open", "half_open", "forced_open", "disabled"}
 
 var guardTable = [numKinds]guardMetrics{
 	kindBreaker: {
-		name: "breaker", what: "a circuit breaker", calls: MetricBreakerCalls,
+		name: "breaker", what: "a circuit breaker", calls: callsThrough(MetricBreakerCalls, "a circuit breaker"),
 		results: []Result{ResultSuccess, ResultFailure, ResultIgnored, ResultRejected},
 		events: eventMetric{
 			MetricBreakerTransitions, "{transition}", "Changes of a breaker's state by the state that it came to.",
@@ -136,7 +165,7 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindBulkhead: {
-		name: "bulkhead", what: "a bulkhead", calls: MetricBulkheadCalls, results: admission, wait: MetricBulkheadWait,
+		name: "bulkhead", what: "a bulkhead", calls: callsThrough(MetricBulkheadCalls, "a bulkhead"), results: admission, times: waitsIn(MetricBulkheadWait, "a bulkhead"),
 		levels: []levelMetric{
 			{MetricBulkheadLimit, "{call}", "Calls that the bulkhead lets run at a time.", true, "", nil},
 			{MetricBulkheadInflight, "{call}", "Calls that run.", true, "", nil},
@@ -144,18 +173,18 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindRateLimit: {
-		name: "ratelimit", what: "a rate limit", calls: MetricRateLimitCalls, results: admission, wait: MetricRateLimitWait,
+		name: "ratelimit", what: "a rate limit", calls: callsThrough(MetricRateLimitCalls, "a rate limit"), results: admission, times: waitsIn(MetricRateLimitWait, "a rate limit"),
 		levels: []levelMetric{{MetricRateLimitRate, "{call}/s", "Calls that the limit allows in the long run.", false, "", nil}},
 	},
 	kindAdaptive: {
-		name: "adaptive", what: "an adaptive rate limit", calls: MetricAdaptiveCalls, results: admission, wait: MetricAdaptiveWait,
+		name: "adaptive", what: "an adaptive rate limit", calls: callsThrough(MetricAdaptiveCalls, "an adaptive rate limit"), results: admission, times: waitsIn(MetricAdaptiveWait, "an adaptive rate limit"),
 		levels: []levelMetric{
 			{MetricAdaptiveRate, "{call}/s", "Calls that the adaptive limit allows, while there is one.", false, "", nil},
 			{MetricAdaptiveMeasured, "{call}/s", "Calls that came back, smoothed.", false, "", nil},
 		},
 	},
 	kindThrottle: {
-		name: "throttle", what: "a throttle", calls: MetricThrottleCalls, results: []Result{ResultAdmitted, ResultRejected},
+		name: "throttle", what: "a throttle", calls: callsThrough(MetricThrottleCalls, "a throttle"), results: []Result{ResultAdmitted, ResultRejected},
 		levels: []levelMetric{{MetricThrottleRatio, "1", "Probability with which the throttle rejects a call.", false, "", nil}},
 	},
 	kindDelays: {
@@ -166,10 +195,10 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindTimeout: {
-		name: "timeout", what: "a timeout", calls: MetricTimeoutCalls, results: []Result{ResultCompleted, ResultTimedOut, ResultPanic},
+		name: "timeout", what: "a timeout", calls: callsThrough(MetricTimeoutCalls, "a timeout"), results: []Result{ResultCompleted, ResultTimedOut, ResultPanic},
 	},
 	kindHedge: {
-		name: "hedge", what: "a hedge", calls: MetricHedgeCalls,
+		name: "hedge", what: "a hedge", calls: callsThrough(MetricHedgeCalls, "a hedge"),
 		results: []Result{ResultPrimary, ResultHedge, ResultFailed, ResultCanceled, ResultPanic},
 		events: eventMetric{
 			MetricHedgeCopies, "{copy}", "Copies beyond the first that were due, and copies that panicked after their call had ended.",
@@ -178,8 +207,26 @@ var guardTable = [numKinds]guardMetrics{
 		levels: []levelMetric{{MetricHedgeDelay, "s", "Delay before the next copy is sent.", false, "", nil}},
 	},
 	kindFallback: {
-		name: "fallback", what: "a fallback", calls: MetricFallbackCalls,
+		name: "fallback", what: "a fallback", calls: callsThrough(MetricFallbackCalls, "a fallback"),
 		results: []Result{ResultPrimary, ResultPassed, ResultFallback, ResultFailed, ResultPanic},
+	},
+	kindSharedBudget: {
+		name: "shared_budget", named: AttrBudgetName,
+		calls:   counterMetric{MetricSharedBudgetExchanges, "{exchange}", "Exchanges of a shared retry budget by result."},
+		results: []Result{ResultSuccess, ResultFailure, ResultTimedOut},
+		events: eventMetric{
+			MetricSharedBudgetChanges, "{change}", "Changes of where a shared retry budget decides by the mode that it came to.",
+			AttrSharedBudgetMode, sharedBudgetModes,
+		},
+		levels: []levelMetric{
+			{
+				MetricSharedBudgetMode, "{budget}", "1 for the mode that the shared retry budget is in, 0 for the others.",
+				true, AttrSharedBudgetMode, sharedBudgetModes,
+			},
+			{MetricSharedBudgetTokens, "{token}", "Retries that the budget of all replicas held at the latest exchange.", false, "", nil},
+			{MetricSharedBudgetCapacity, "{token}", "Retries that the budget of all replicas holds when full.", false, "", nil},
+		},
+		times: timesMetric{MetricSharedBudgetLatency, "Latencies of exchanges of a shared retry budget that succeeded."},
 	},
 	kindComposition: {
 		name: "composition",

@@ -17,6 +17,13 @@ const (
 	MetricBudgetWithdrawals = "resilience.budget.withdrawals"
 	MetricBudgetRefunds     = "resilience.budget.refunds"
 
+	MetricSharedBudgetExchanges = "resilience.shared_budget.exchanges"
+	MetricSharedBudgetLatency   = "resilience.shared_budget.latency"
+	MetricSharedBudgetMode      = "resilience.shared_budget.mode"
+	MetricSharedBudgetChanges   = "resilience.shared_budget.changes"
+	MetricSharedBudgetTokens    = "resilience.shared_budget.tokens"
+	MetricSharedBudgetCapacity  = "resilience.shared_budget.capacity"
+
 	MetricBreakerCalls        = "resilience.breaker.calls"
 	MetricBreakerTransitions  = "resilience.breaker.transitions"
 	MetricBreakerState        = "resilience.breaker.state"
@@ -66,6 +73,7 @@ const (
 	EventHedgePanicked       = "resilience.hedge.panicked"
 	EventFallbackUsed        = "resilience.fallback.used"
 	EventFallbackFailed      = "resilience.fallback.failed"
+	EventSharedBudgetMode    = "resilience.shared_budget.mode_changed"
 	EventCompositionWarning  = "resilience.composition.warning"
 )
 
@@ -101,6 +109,8 @@ const (
 	AttrTimeoutLimit      = attribute.Key("resilience.timeout.limit")
 	AttrHedgeCopy         = attribute.Key("resilience.hedge.copy")
 	AttrHedgeDelay        = attribute.Key("resilience.hedge.delay")
+	AttrSharedBudgetMode  = attribute.Key("resilience.shared_budget.mode")
+	AttrSharedBudgetFrom  = attribute.Key("resilience.shared_budget.previous_mode")
 	AttrCompositionReason = attribute.Key("resilience.composition.reason")
 	AttrCompositionDetail = attribute.Key("resilience.composition.detail")
 )

@@ -39,7 +39,7 @@ func (r *Retry) Named(name string) *Retry {
 	}
 	name = CleanName(name) // unlike in New nobody has validated it
 	cells, own := r.registry.retries.get(name)
-	return &Retry{emitter: r.named(name, own), registry: r.registry, cells: cells, tracer: r.tracer}
+	return &Retry{emitter: r.named(AttrPolicyName, name, own), registry: r.registry, cells: cells, tracer: r.tracer}
 }
 
 // Watches reports whether somebody wants to see more of a call under ctx than that it

@@ -365,6 +365,13 @@ func emitGuards(ctx context.Context, t *testing.T, options []telemetry.Option) {
 	fallback := must(telemetry.NewFallback("guard", options...))
 	fallback.FallbackUsed(ctx, errTransient, "transient")
 	fallback.FallbackFailed(ctx, errTransient, "transient")
+	shared := must(telemetry.NewSharedBudget("budget", func() telemetry.SharedBudgetLevel {
+		return telemetry.SharedBudgetLevel{Mode: "shared", Tokens: 40, Capacity: 100}
+	}, options...))
+	shared.Exchanged(time.Millisecond)
+	shared.ExchangeFailed(telemetry.ResultTimedOut, errTransient, "transient")
+	shared.ModeChanged(telemetry.SharedBudgetChange{From: "shared", To: "closed", Err: errTransient, ErrorType: "transient"})
+	shared.ModeChanged(telemetry.SharedBudgetChange{From: "closed", To: "shared"})
 	for _, reason := range []string{resilience.NestedRetries, resilience.BreakerOutsideRetry, resilience.TimeoutTooShort} {
 		fallback.Warn(ctx, reason, "why")
 	}
