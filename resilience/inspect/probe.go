@@ -116,14 +116,39 @@ func (h *Health) observePolicies(a *healthAnswer) {
 			Type: "component", Status: warn, Time: now, Output: "there is no circuit breaker of this name by now",
 		})
 	}
+	shared := h.observeShared(live.Guards, a)
 	for _, b := range live.Budgets {
-		if b.Tokens < 1 {
+		if b.Tokens < 1 && !shared[b.Name] {
 			a.add("budget:"+b.Name, observation{
 				Type: "component", ObservedValue: number(b.Tokens), ObservedUnit: "tokens", Status: warn, Time: now,
 				Output: "the retry budget is empty",
 			})
 		}
 	}
+}
+
+// observeShared adds the budgets that replicas share and that do not decide together, and
+// returns the names of all of them: such a budget may hold no token of its own.
+func (h *Health) observeShared(live []telemetry.LiveGuard, a *healthAnswer) map[string]bool {
+	names := make(map[string]bool)
+	for i := range live {
+		g := &live[i]
+		if g.Kind != kindSharedBudget {
+			continue
+		}
+		names[g.Name] = true
+		o := observation{Type: "component", ObservedValue: g.State, Status: warn, Time: clock.Now(nil).UTC()}
+		switch g.State {
+		case "closed":
+			o.Output = "the store of the shared retry budget is not there: no retry is granted"
+		case "local":
+			o.Output = "the store of the shared retry budget is not there: a local budget decides"
+		default:
+			continue
+		}
+		a.add("budget:"+g.Name, o)
+	}
+	return names
 }
 
 // observeChecks runs all checks side by side and adds their results.

@@ -55,13 +55,27 @@ type budgetState struct {
 	Granted  int64         `json:"granted"`
 	Denied   int64         `json:"denied"`
 	Refunded int64         `json:"refunded"`
+	Shared   *sharedState  `json:"shared,omitempty"`
 	History  budgetHistory `json:"history"`
+}
+
+// sharedState is what a budget that replicas share has beside its own figures: those are of
+// the tokens that this process holds.
+type sharedState struct {
+	Mode      string           `json:"mode"`
+	Tokens    number           `json:"tokens"`
+	Capacity  number           `json:"capacity"`
+	Exchanges map[string]int64 `json:"exchanges"`
+	Changes   map[string]int64 `json:"changes"`
 }
 
 type budgetHistory struct {
 	Tokens  values `json:"tokens"`
 	Granted values `json:"granted"`
 	Denied  values `json:"denied"`
+	// Of a budget that replicas share only.
+	Shared values   `json:"shared_tokens,omitempty"`
+	Mode   []string `json:"mode,omitempty"`
 }
 
 type guardState struct {
@@ -140,12 +154,20 @@ func (i *Inspector) state(since cursor) *state {
 		s.Policies = append(s.Policies,
 			newPolicyState(p, track(h.policies, p.Name, policyTrack{first: w.latest + 1}), w, since.call))
 	}
-	for _, b := range live.Budgets {
-		s.Budgets = append(s.Budgets, newBudgetState(&b, track(h.budgets, b.Name, budgetTrack{first: w.latest + 1}), w))
+	budgets := make(map[string]int, len(live.Budgets))
+	for n := range live.Budgets {
+		b := &live.Budgets[n]
+		budgets[b.Name] = n
+		s.Budgets = append(s.Budgets, newBudgetState(b, track(h.budgets, b.Name, budgetTrack{first: w.latest + 1}), w))
 	}
 	for n := range live.Guards {
 		g := &live.Guards[n]
-		s.Guards = append(s.Guards, newGuardState(g, track(h.guards, guardName{g.Kind, g.Name}, guardTrack{first: w.latest + 1}), w))
+		t := track(h.guards, guardName{g.Kind, g.Name}, guardTrack{first: w.latest + 1})
+		if n, ok := budgets[g.Name]; ok && g.Kind == kindSharedBudget {
+			s.Budgets[n].share(g, t, w)
+			continue
+		}
+		s.Guards = append(s.Guards, newGuardState(g, t, w))
 	}
 	s.Cursor = next.String()
 	return s
@@ -184,25 +206,48 @@ func newBudgetState(b *telemetry.LiveBudget, t *budgetTrack, w window) budgetSta
 		Name: b.Name, Tokens: number(b.Tokens), Capacity: number(b.Capacity),
 		Granted: b.Granted, Denied: b.Denied, Refunded: b.Refunded,
 		History: budgetHistory{
-			w.values(&t.tokens, t.first), w.values(&t.granted.series, t.first), w.values(&t.denied.series, t.first),
+			Tokens: w.values(&t.tokens, t.first), Granted: w.values(&t.granted.series, t.first), Denied: w.values(&t.denied.series, t.first),
 		},
 	}
+}
+
+// kindSharedBudget is the kind under which telemetry counts what a budget has that replicas share.
+const kindSharedBudget = "shared_budget"
+
+// share adds what the budget has as one that replicas share.
+func (s *budgetState) share(g *telemetry.LiveGuard, t *guardTrack, w window) {
+	s.Shared = &sharedState{
+		Mode: g.State, Tokens: levelOf(g, "tokens"), Capacity: levelOf(g, "capacity"),
+		Exchanges: countsOf(g.Results), Changes: countsOf(g.Events),
+	}
+	s.History.Shared, s.History.Mode = w.values(&t.level, t.first), w.states(t)
+}
+
+func levelOf(g *telemetry.LiveGuard, name string) number {
+	for _, l := range g.Levels {
+		if l.Name == name {
+			return number(l.Value)
+		}
+	}
+	return number(math.NaN())
+}
+
+func countsOf(all []telemetry.LiveCount) map[string]int64 {
+	counts := make(map[string]int64, len(all))
+	for _, c := range all {
+		counts[c.Name] = c.N
+	}
+	return counts
 }
 
 func newGuardState(g *telemetry.LiveGuard, t *guardTrack, w window) guardState {
 	s := guardState{
 		Kind: g.Kind, Name: g.Name, State: g.State,
-		Results: make(map[string]int64), Events: make(map[string]int64), Levels: make(map[string]number),
+		Results: countsOf(g.Results), Events: countsOf(g.Events), Levels: make(map[string]number),
 		History: guardHistory{
 			Calls: w.values(&t.calls.series, t.first), Rejected: w.values(&t.rejected.series, t.first),
 			Level: w.values(&t.level, t.first),
 		},
-	}
-	for _, r := range g.Results {
-		s.Results[r.Name] = r.N
-	}
-	for _, e := range g.Events {
-		s.Events[e.Name] = e.N
 	}
 	for _, l := range g.Levels {
 		s.Levels[l.Name] = number(l.Value)

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -94,6 +95,26 @@ func (s *state) budgetsText(b *bytes.Buffer) {
 		for _, budget := range s.Budgets {
 			fmt.Fprintf(w, "%s\t%.1f\t%.0f\t%d\t%d\t%d\n", budget.Name, float64(budget.Tokens), float64(budget.Capacity),
 				budget.Granted, budget.Denied, budget.Refunded)
+		}
+	})
+	s.sharedText(b)
+}
+
+// sharedText shows what budgets have that replicas share.
+func (s *state) sharedText(b *bytes.Buffer) {
+	shared := slices.DeleteFunc(slices.Clone(s.Budgets), func(b budgetState) bool { return b.Shared == nil })
+	if len(shared) == 0 {
+		return
+	}
+	table(b, "SHARED BUDGET\tMODE\tTOKENS OF ALL\tOF\tEXCHANGES\tCHANGES OF MODE", func(w *tabwriter.Writer) {
+		for _, budget := range shared {
+			sh := budget.Shared
+			tokens := "-"
+			if !math.IsNaN(float64(sh.Tokens)) {
+				tokens = fmt.Sprintf("%.0f", float64(sh.Tokens))
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\t%s\t%s\n", budget.Name, cmp.Or(sh.Mode, "ended"), tokens, float64(sh.Capacity),
+				counts(sh.Exchanges), counts(sh.Changes))
 		}
 	})
 }

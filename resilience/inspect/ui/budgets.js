@@ -1,18 +1,19 @@
 // The section of budgets.
 
-import { el, setFigure, setHidden } from "./dom.js";
+import { el, setFigure, setHidden, setText } from "./dom.js";
 import { count, duration, number, plural } from "./format.js";
-import { budgetState, minuteSum } from "./figures.js";
-import { chart, meter } from "./charts.js";
+import { budgetState, minuteSum, ranked } from "./figures.js";
+import { SHARED, chart, meter, strip, stripLabel } from "./charts.js";
 import { countTable, figureCell, framed, legend } from "./cells.js";
 import { stateColumn } from "./rows.js";
 import { MAX_VALUES } from "./state.js";
 
 const TOKENS = [{ key: "tokens", shape: "line" }];
+const SHARED_TOKENS = [{ key: "shared_tokens", shape: "line" }];
 const ASKED = [{ key: "denied", shape: "area" }, { key: "granted", shape: "dashed", sparse: true }];
 const MEANING = new Map([
   ["granted", "Retries that the budget paid for."],
-  ["denied", "Retries that were not sent, as the budget was empty."],
+  ["denied", "Retries that were not sent, as the budget granted none."],
   ["refunded", "Retries that were paid for and never sent."],
 ]);
 
@@ -24,7 +25,7 @@ export const budgets = {
   key: (budget) => `budget/${budget.name}`,
   attributes: (budget) => ({ "data-budget": budget.name, "data-kind": "budget" }),
   state: budgetState,
-  texts: (budget) => [budget.name, "budget", ...(budget.denied > 0 ? ["denied"] : [])],
+  texts: (budget) => [budget.name, "budget", ...(budget.denied > 0 ? ["denied"] : []), ...(budget.shared ? ["shared", budget.shared.mode] : [])],
   empty: () => el("p", {}),
   details,
   columns: [
@@ -55,49 +56,108 @@ function tokens() {
   const figure = el("span", { class: "figure", "data-field": "tokens" });
   const capacity = el("span", { "data-field": "capacity" });
   const of = el("span", { class: "of" }, " of ", capacity);
+  const held = el("p", { class: "held", "data-field": "held" });
   return {
-    element: el("div", { class: "tokens" }, el("p", {}, figure, of), bar.element),
+    element: el("div", { class: "tokens" }, el("p", {}, figure, of), bar.element, held),
     update(budget) {
-      setFigure(figure, number(budget.tokens), budget.tokens);
-      setFigure(capacity, number(budget.capacity), budget.capacity);
-      setHidden(bar.element, typeof budget.tokens !== "number");
-      bar.draw(budget.tokens / budget.capacity);
+      const { tokens: now, capacity: full } = bucket(budget);
+      setFigure(figure, number(now), now);
+      setFigure(capacity, number(full), full);
+      setHidden(bar.element, typeof now !== "number");
+      bar.draw(now / full);
+      setHidden(held, !budget.shared);
+      setText(held, heldText(budget));
     },
   };
 }
 
-function sparkline() {
-  const small = chart(TOKENS, "spark");
-  return { element: small.element, draw: (budget) => small.draw(budget.history, tokensLabel(budget), budget.capacity) };
+/** The bucket that decides: that of all replicas, that of the process, or none. */
+function bucket(budget) {
+  return budget.shared && budget.shared.mode !== "local" ? budget.shared : budget;
 }
 
-function tokensLabel(budget) {
-  const known = (budget.history.tokens ?? []).filter((v) => v !== null);
-  if (!known.length) return "Tokens of the last five minutes: not known";
-  return `Tokens of the last five minutes: ${number(Math.min(...known))} to ${number(Math.max(...known))} of ${number(budget.capacity)}`;
+function heldText(budget) {
+  switch (budget.shared?.mode) {
+    case "shared": return `of all replicas, ${number(budget.tokens)} held here`;
+    case "local": return "of this process: no store";
+    case "closed": return "no store: denies all retries";
+    default: return "ended";
+  }
 }
 
-function details() {
+function sparkline(budget) {
+  const all = Boolean(budget.shared);
+  const small = chart(all ? SHARED_TOKENS : TOKENS, "spark");
+  return { element: small.element, draw: (item) => (all ? drawShared : drawOwn)(small, item) };
+}
+
+function drawOwn(tokens, { history, capacity }) {
+  tokens.draw(history, tokensLabel("Tokens", history.tokens, capacity), capacity);
+}
+
+// While the store is not there nobody knows the tokens of all replicas, and the line has a gap.
+function drawShared(tokens, { history, shared }) {
+  tokens.draw(history, tokensLabel("Tokens of all replicas", history.shared_tokens, shared?.capacity), shared?.capacity);
+}
+
+function modesLabel(budget, state) {
+  return stripLabel("Modes", budget.history.mode, state.interval);
+}
+
+function tokensLabel(what, values, capacity) {
+  const known = (values ?? []).filter((v) => v !== null);
+  if (!known.length) return `${what} of the last five minutes: not known`;
+  return `${what} of the last five minutes: ${number(Math.min(...known))} to ${number(Math.max(...known))} of ${number(capacity)}`;
+}
+
+function details(budget) {
+  const shared = budget.shared ? sharedDetails() : null;
   const level = chart(TOKENS, "large");
   const asked = chart(ASKED, "large");
-  const levelFrame = framed(level, "Tokens");
+  const levelFrame = framed(level, shared ? "Tokens held here" : "Tokens");
   const askedFrame = framed(asked, "Retries granted and denied a second");
   const table = countTable("Retries that were asked for", { meaning: MEANING, shares: false });
   return {
     element: el("div", { class: "detail" },
-      el("div", { class: "detail-charts several" }, levelFrame.element,
+      el("div", { class: "detail-charts several" }, ...(shared?.charts ?? []), levelFrame.element,
         el("div", {}, askedFrame.element, legend([["dashed granted", "granted"], ["area failed", "denied"]]))),
-      el("div", { class: "detail-tables" }, table.element)),
-    update(budget) {
-      table.update([...MEANING.keys()].map((key) => [key, budget[key] ?? 0]).filter(([, n]) => n > 0));
+      el("div", { class: "detail-tables" }, table.element, ...(shared?.tables ?? []))),
+    update(item) {
+      table.update([...MEANING.keys()].map((key) => [key, item[key] ?? 0]).filter(([, n]) => n > 0));
+      shared?.update(item);
     },
-    draw(budget, state) {
+    draw(item, state) {
       const from = `${duration(MAX_VALUES * state.interval)} ago`;
-      level.draw(budget.history, tokensLabel(budget), budget.capacity);
-      levelFrame.label(number(budget.capacity), from);
-      const denied = minuteSum(budget.history.denied, state.interval);
-      const max = asked.draw(budget.history, `${plural(denied, "retry", "retries")} denied in the last minute`);
+      shared?.draw(item, state, from);
+      drawOwn(level, item);
+      levelFrame.label(number(item.capacity), from);
+      const denied = minuteSum(item.history.denied, state.interval);
+      const max = asked.draw(item.history, `${plural(denied, "retry", "retries")} denied in the last minute`);
       askedFrame.label(number(max / state.interval), from);
+    },
+  };
+}
+
+// What a budget has beside that if replicas share it.
+function sharedDetails() {
+  const modes = strip("large", SHARED);
+  const modesFrame = framed(modes, "Mode: where it decides");
+  const all = chart(SHARED_TOKENS, "large");
+  const allFrame = framed(all, "Tokens of all replicas");
+  const exchanges = countTable("Exchanges with the store");
+  const changes = countTable("Changes of mode to", { shares: false });
+  return {
+    charts: [modesFrame.element, allFrame.element],
+    tables: [exchanges.element, changes.element],
+    update(budget) {
+      exchanges.update(ranked(budget.shared?.exchanges));
+      changes.update(ranked(budget.shared?.changes));
+    },
+    draw(budget, state, from) {
+      modes.draw(budget.history.mode ?? [], modesLabel(budget, state));
+      modesFrame.label("", from);
+      drawShared(all, budget);
+      allFrame.label(number(budget.shared?.capacity), from);
     },
   };
 }

@@ -2,6 +2,7 @@
 // failures a filled area that stands on the ground.
 
 import { el, setAttribute, svg } from "./dom.js";
+import { duration, words } from "./format.js";
 import { MAX_VALUES } from "./state.js";
 
 const HEIGHT = 100; // of every drawing, in its own units
@@ -70,8 +71,23 @@ export function area(values, max) {
   return path;
 }
 
-/** The heights of the states of a breaker in its strip: a line on the ground, half, full. */
-const STATE_TOP = new Map([["closed", 88], ["half_open", 50], ["open", 4], ["forced_open", 4], ["disabled", 88]]);
+// How a state is drawn in a strip: as a line on the ground, half, or full.
+const CALM = { top: 88, className: "calm" };
+const HALF = { top: 50, className: "half" };
+const FULL = { top: 4, className: "full" };
+
+/** How the states of a breaker are drawn. */
+export const BREAKER = new Map([["closed", CALM], ["half_open", HALF], ["open", FULL], ["forced_open", FULL], ["disabled", CALM]]);
+
+/** How the modes of a shared budget are drawn. */
+export const SHARED = new Map([["shared", CALM], ["local", HALF], ["closed", FULL]]);
+
+/** For how long each state was in a history, as a text. */
+export function stripLabel(what, states, interval) {
+  const times = new Map();
+  for (const s of states ?? []) if (s) times.set(s, (times.get(s) ?? 0) + interval);
+  return `${what} of the last five minutes: ${[...times].map(([s, t]) => `${words(s)} ${duration(t)}`).join(", ") || "not known"}`;
+}
 
 /** Neighbours of the same state as one, without those that are not known: [{ state, from, to }], in values. */
 export function runs(states) {
@@ -84,8 +100,8 @@ export function runs(states) {
   return all.filter((run) => run.state);
 }
 
-/** Makes a strip of the states of a breaker over time. */
-export function strip(className) {
+/** Makes a strip of states over time, each drawn as shapes say. */
+export function strip(className, shapes) {
   const drawing = svg("svg", {
     class: `chart strip ${className}`, role: "img", viewBox: `0 0 ${MAX_VALUES} ${HEIGHT}`, preserveAspectRatio: "none",
   });
@@ -94,15 +110,12 @@ export function strip(className) {
     element: drawing,
     draw(states, label) {
       const all = runs(states);
-      const shape = JSON.stringify([all, states.length]);
-      if (shape !== drawn) {
-        drawn = shape;
+      const now = JSON.stringify([all, states.length]);
+      if (now !== drawn) {
+        drawn = now;
         drawing.replaceChildren(...all.map((run) => {
-          const y = STATE_TOP.get(run.state) ?? 88;
-          return svg("rect", {
-            class: `state-${STATE_TOP.has(run.state) ? run.state : "other"}`,
-            x: left(states, run.from), width: run.to - run.from, y, height: HEIGHT - y,
-          });
+          const { top: y, className: shape } = shapes.get(run.state) ?? CALM;
+          return svg("rect", { class: shape, x: left(states, run.from), width: run.to - run.from, y, height: HEIGHT - y });
         }));
       }
       setAttribute(drawing, "aria-label", label);

@@ -97,11 +97,22 @@ function recovered(history, interval) {
   return latest(history.calls).every((n) => n > 0) && latest(history.failed).every((n) => n === 0);
 }
 
-/** The state of a budget: empty means that it denies retries now. */
+/**
+ * The state of a budget: empty means that it denies retries now. One that replicas share may hold no token of its own, and
+ * tells where it decides: closed means that it denies all retries, as its store is not there.
+ */
 export function budgetState(budget, interval) {
+  const mode = budget.shared?.mode;
+  if (mode === "closed") return { level: BAD, word: "closed" };
+  const state = tokensState(budget, interval);
+  return mode === "local" && state.level > WARN ? { level: WARN, word: "local" } : state;
+}
+
+function tokensState(budget, interval) {
   if (typeof budget.tokens !== "number") return { level: FINE, word: "unknown" };
   const denied = budget.history.denied ?? [];
-  if (budget.tokens < 1 || denied.slice(-Math.max(1, Math.round(RECOVERING / interval))).some((n) => n > 0)) {
+  const none = budget.tokens < 1 && budget.shared?.mode !== "shared";
+  if (none || denied.slice(-Math.max(1, Math.round(RECOVERING / interval))).some((n) => n > 0)) {
     return { level: BAD, word: "empty" };
   }
   if (minuteSum(denied, interval) > 0) return { level: WARN, word: "denying" };
@@ -128,12 +139,15 @@ export function sentence(items) {
   if (!items.length) return "Nothing to watch yet.";
   const policies = items.filter((i) => i.section === "policies" && i.state.level <= WARN);
   const open = items.filter((i) => i.section === "guards" && i.state.level === BAD);
-  const budgets = items.filter((i) => i.section === "budgets" && i.state.word === "empty");
+  const budgets = (word) => items.filter((i) => i.section === "budgets" && i.state.word === word);
   const parts = [];
   if (policies.length) parts.push(`${plural(policies.length, "policy", "policies")} in trouble`);
   if (open.length) parts.push(`${plural(open.length, "breaker")} open`);
-  if (budgets.length === 1) parts.push(`budget ${isolated(budgets[0].name)} is empty`);
-  if (budgets.length > 1) parts.push(`${plural(budgets.length, "budget")} are empty`);
+  for (const word of ["closed", "empty"]) {
+    const those = budgets(word);
+    if (those.length === 1) parts.push(`budget ${isolated(those[0].name)} is ${word}`);
+    if (those.length > 1) parts.push(`${plural(those.length, "budget")} are ${word}`);
+  }
   if (!parts.length) parts.push(...warned(items));
   return parts.length ? `${parts.join(", ")}.` : "All quiet.";
 }

@@ -3,7 +3,7 @@
 import { el, setFigure } from "./dom.js";
 import { count, duration, figure, number, percent, words } from "./format.js";
 import { guardState, minuteRate, minuteSum, ranked } from "./figures.js";
-import { chart, strip } from "./charts.js";
+import { BREAKER, chart, strip, stripLabel } from "./charts.js";
 import { breakdown, countTable, figureCell, framed, legend } from "./cells.js";
 import { stateColumn } from "./rows.js";
 import { MAX_VALUES } from "./state.js";
@@ -90,18 +90,16 @@ function levels() {
 
 function sparkline(guard) {
   if (guard.kind === "breaker") {
-    const states = strip("spark");
-    return { element: states.element, draw: (item, state) => states.draw(item.history.state ?? [], stripLabel(item, state)) };
+    const states = strip("spark", BREAKER);
+    return { element: states.element, draw: (item, state) => states.draw(item.history.state ?? [], statesLabel(item, state)) };
   }
   if (!kind(guard).level) return { element: el("span", {}) };
   const small = chart([{ key: "level", shape: "line" }], "spark");
   return { element: small.element, draw: (item) => small.draw(item.history, levelLabel(item), kind(item).max) };
 }
 
-function stripLabel(guard, state) {
-  const times = new Map();
-  for (const s of guard.history.state ?? []) if (s) times.set(s, (times.get(s) ?? 0) + state.interval);
-  return `States of the last five minutes: ${[...times].map(([s, t]) => `${words(s)} ${duration(t)}`).join(", ") || "not known"}`;
+function statesLabel(guard, state) {
+  return stripLabel("States", guard.history.state, state.interval);
 }
 
 function levelLabel(guard) {
@@ -135,7 +133,7 @@ function details(guard) {
   const callsFrame = framed(calls, "Calls and rejected calls a second");
   const levelChart = chart([{ key: "level", shape: "line" }], "large");
   const levelFrame = framed(levelChart, `${level.charAt(0).toUpperCase()}${level.slice(1)}`);
-  const states = guard.kind === "breaker" ? strip("large") : null;
+  const states = guard.kind === "breaker" ? strip("large", BREAKER) : null;
   const stateFrame = states && framed(states, "State");
   const resultTable = countTable("Results of calls");
   const eventTable = countTable(guard.kind === "breaker" ? "Changes of state to" : "Copies", { shares: false });
@@ -155,7 +153,7 @@ function details(guard) {
       const most = calls.draw(item.history, `${count(minuteSum(item.history.rejected, state.interval))} rejected in the last minute`);
       callsFrame.label(number(most / state.interval), from);
       levelFrame.label(format(levelChart.draw(item.history, levelLabel(item), fixed)), from);
-      states?.draw(item.history.state ?? [], stripLabel(item, state));
+      states?.draw(item.history.state ?? [], statesLabel(item, state));
       stateFrame?.label("", from);
     },
   };

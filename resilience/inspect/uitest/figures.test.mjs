@@ -55,6 +55,16 @@ test("the state of a budget", () => {
   assert.equal(budgetState(budget(null, 0), 2).word, "unknown");
 });
 
+test("the state of a budget that replicas share", () => {
+  const budget = (mode, tokens, denied = 0) => ({ tokens, shared: { mode }, history: { denied: minute(denied) } });
+  assert.deepEqual(budgetState(budget("shared", 0), 2), { level: FINE, word: "fine" }); // others may hold the tokens
+  assert.deepEqual(budgetState(budget("shared", 5, 1), 2), { level: BAD, word: "empty" });
+  assert.deepEqual(budgetState(budget("local", 3), 2), { level: WARN, word: "local" });
+  assert.deepEqual(budgetState(budget("local", 0), 2), { level: BAD, word: "empty" });
+  assert.deepEqual(budgetState(budget("closed", 0), 2), { level: BAD, word: "closed" });
+  assert.equal(budgetState(budget("", null), 2).word, "unknown"); // it was closed by its owner
+});
+
 test("the state of a guard", () => {
   const guard = (kind, state, rejected) => ({ kind, state, history: { rejected: minute(rejected) } });
   assert.deepEqual(guardState(guard("breaker", "forced_open", 0), 2), { level: BAD, word: "forced open" });
@@ -74,6 +84,8 @@ test("the sentence", () => {
   const breaker = item("guards", "x", BAD, "open");
   assert.equal(sentence([...policies, breaker, item("budgets", "shop", BAD, "empty")]),
     "3 policies in trouble, 1 breaker open, budget \u2068shop\u2069 is empty.");
+  assert.equal(sentence([item("budgets", "a", BAD, "closed"), item("budgets", "b", WARN, "local")]), "budget \u2068a\u2069 is closed.");
+  assert.equal(sentence([item("budgets", "b", WARN, "local", "budget")]), "1 budget local.");
   assert.equal(sentence([item("budgets", "a", BAD, "empty"), item("budgets", "b", BAD, "empty")]), "2 budgets are empty.");
   const bulkheads = ["a", "b"].map((n) => item("guards", n, WARN, "rejecting", "bulkhead"));
   assert.equal(sentence([...bulkheads, item("guards", "c", WARN, "half open", "breaker")]), "2 bulkheads rejecting, 1 breaker half open.");
