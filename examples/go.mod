@@ -4,7 +4,9 @@ go 1.26.0
 
 require (
 	github.com/observable-go/toolkit v0.1.0
+	github.com/observable-go/toolkit/contrib/budgetredis v0.1.0
 	github.com/observable-go/toolkit/contrib/retrygrpc v0.1.0
+	github.com/redis/go-redis/v9 v9.23.0
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc v0.72.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
@@ -31,6 +33,7 @@ require (
 	go.opentelemetry.io/otel/exporters/otlp/otlptrace v1.47.0 // indirect
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
 	go.opentelemetry.io/otel/metric v1.47.0 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
@@ -40,5 +43,7 @@ require (
 )
 
 replace github.com/observable-go/toolkit => ..
+
+replace github.com/observable-go/toolkit/contrib/budgetredis => ../contrib/budgetredis
 
 replace github.com/observable-go/toolkit/contrib/retrygrpc => ../contrib/retrygrpc
