@@ -76,7 +76,7 @@ func TestLostAnswersLoseAndDoubleNothing(t *testing.T) {
 	assert.InDelta(t, want, stateOf(t, direct).balance, 1e-6)
 	assert.Zero(t, stateOf(t, direct).out)
 	assert.Greater(t, spent.Load(), int64(200))
-	assert.EqualValues(t, 4, direct.HLen(t.Context(), key).Val(), "Redis has forgotten the replica")
+	assert.EqualValues(t, 5, direct.HLen(t.Context(), key).Val(), "Redis has forgotten the replica")
 }
 
 // Withdrawals and refunds of many goroutines while leases rotate, with replicas that come and go.

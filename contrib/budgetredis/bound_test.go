@@ -3,6 +3,7 @@ package budgetredis_test
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,17 +26,34 @@ const (
 	ratio    = 0.01
 	batch    = 8
 	lease    = 150 * ms
-	// paused is for how long a goroutine of a test may stand still between an event and its note.
-	paused = 100 * ms
 )
 
 // bounds are the two forms of the bound that hold at once: the fewer the replicas, the tighter
 // is the first.
-func bounds() map[string]bound {
+func bounds(replicas int) map[string]bound {
 	const tau = 2 * lease
 	return map[string]bound{
-		"N*k":     {constant: burst + replicas*batch + floor*paused.Seconds(), rate: floor, ratio: ratio, early: tau + paused, late: tau + paused},
-		"rho*tau": {constant: burst + floor*(tau+paused).Seconds(), rate: floor, ratio: ratio, early: 2*tau + paused, late: tau + paused},
+		"N*k":     {constant: burst + float64(replicas*batch), rate: floor, ratio: ratio, early: tau, late: tau},
+		"rho*tau": {constant: burst + floor*tau.Seconds(), rate: floor, ratio: ratio, early: 2 * tau, late: tau},
+	}
+}
+
+// settings are the options of the runs under faults.
+func settings() []budgetredis.Option {
+	return []budgetredis.Option{
+		budgetredis.WithBurst(burst), budgetredis.WithFloor(floor), budgetredis.WithRatio(ratio), budgetredis.WithBatch(batch), budgetredis.WithLease(lease),
+	}
+}
+
+// assertBound checks the bound of so many replicas, and more, over every window of a record.
+func assertBound(t *testing.T, r *record, replicas int, more bound) {
+	t.Helper()
+	for form, b := range bounds(replicas) {
+		b.constant += more.constant
+		b.rate += more.rate
+		left := r.tightest(b)
+		t.Logf("%s: in the tightest window %.1f were left of the bound", form, left)
+		assert.GreaterOrEqual(t, left, 0.0, form)
 	}
 }
 
@@ -53,11 +71,11 @@ func (g *gate) EvalSha(ctx context.Context, sha string, keys []string, args ...a
 
 // A fleet is replicas of one service, each with a network of its own.
 type fleet struct {
-	server  *server
-	direct  *redis.Client
-	proxies []*proxy
-	gates   []*gate
-	budgets []*budgetredis.Budget
+	server   *server
+	direct   *redis.Client
+	networks []*network
+	gates    []*gate
+	budgets  []*budgetredis.Budget
 }
 
 func newFleet(t *testing.T, opts func() []budgetredis.Option) *fleet {
@@ -65,12 +83,10 @@ func newFleet(t *testing.T, opts func() []budgetredis.Option) *fleet {
 	f := &fleet{server: startServer(t)}
 	f.direct = newClient(t, f.server.addr)
 	for range replicas {
-		p := startProxy(t, f.server.addr)
-		g := &gate{Scripter: newClient(t, p.addr())}
-		f.proxies, f.gates = append(f.proxies, p), append(f.gates, g)
-		f.budgets = append(f.budgets, newBudget(t, g, append([]budgetredis.Option{
-			budgetredis.WithBurst(burst), budgetredis.WithFloor(floor), budgetredis.WithRatio(ratio), budgetredis.WithBatch(batch), budgetredis.WithLease(lease),
-		}, opts()...)...))
+		n := startNetwork(t, f.server.addr)
+		g := &gate{Scripter: newClient(t, n.addr())}
+		f.networks, f.gates = append(f.networks, n), append(f.gates, g)
+		f.budgets = append(f.budgets, newBudget(t, g, append(settings(), opts()...)...))
 	}
 	return f
 }
@@ -102,8 +118,13 @@ func work(ctx context.Context, d *diary, random *rand.Rand, trouble func(time.Du
 
 func always(time.Duration) bool { return true }
 
-// nowAndThen leaves the bucket time to fill.
-func nowAndThen(elapsed time.Duration) bool { return elapsed%time.Second > 700*ms }
+// Of each round the first part is calm. It is long enough for more to drip than the bucket holds.
+const (
+	round = 2 * time.Second
+	calm  = 1500 * ms
+)
+
+func nowAndThen(elapsed time.Duration) bool { return elapsed%round > calm }
 
 // trouble does faults at random until the time is up, and mends them all.
 func (f *fleet) trouble(ctx context.Context, t *testing.T, random *rand.Rand) map[string]int {
@@ -137,18 +158,18 @@ func (f *fleet) trouble(ctx context.Context, t *testing.T, random *rand.Rand) ma
 			pause(2 * lease)
 			f.gates[i].mu.Unlock()
 		default: // the network of some replicas
-			done["weather"]++
-			for range 1 + random.IntN(replicas) {
-				f.proxies[random.IntN(replicas)].set(weather(random.IntN(int(blackhole) + 1)))
+			for _, i := range random.Perm(replicas)[:1+random.IntN(replicas)] { // each until its next one
+				f.networks[i].mend()
+				done[f.networks[i].worsen(random, slices.Concat(losses, delays)).kind]++
 			}
 			pause(2 * lease)
-			for range replicas {
-				f.proxies[random.IntN(replicas)].set(fair)
+			for _, i := range random.Perm(replicas)[:replicas/2] {
+				f.networks[i].mend()
 			}
 		}
 	}
-	for _, p := range f.proxies {
-		p.set(fair)
+	for _, n := range f.networks {
+		n.mend()
 	}
 	return done
 }
@@ -170,8 +191,10 @@ func TestBoundUnderFaults(t *testing.T) {
 				return []budgetredis.Option{budgetredis.WithLocal(local)}
 			})
 			r := newRecord()
-			ctx, stop := context.WithTimeout(t.Context(), 6*time.Second)
+			ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer stop()
+			faults, mended := context.WithTimeout(ctx, 6*time.Second)
+			defer mended()
 			var group sync.WaitGroup
 			for i, b := range f.budgets {
 				life := ctx
@@ -182,20 +205,17 @@ func TestBoundUnderFaults(t *testing.T) {
 				}
 				group.Go(func() { work(life, r.of(b), rand.New(rand.NewPCG(seed, uint64(i))), nowAndThen) })
 			}
-			done := f.trouble(ctx, t, rand.New(rand.NewPCG(seed, 99)))
+			done := f.trouble(faults, t, rand.New(rand.NewPCG(seed, 99)))
+			enough := func() bool { return r.grants.Load() > burst }
+			assert.Eventually(t, enough, time.Minute, 10*ms, "the run shows nothing if there is hardly a grant")
+			stop()
 			group.Wait()
 			t.Logf("%d calls, %d grants, %d refunds, %v", r.count(called), r.count(granted), r.count(refunded), done)
-			for form, b := range bounds() {
-				if withLocal {
-					b.constant += replicas * 2
-					b.rate += replicas
-				}
-				left := r.tightest(b)
-				t.Logf("%s: in the tightest window %.1f were left of the bound", form, left)
-				assert.GreaterOrEqual(t, left, 0.0, "seed %d, %s", seed, form)
+			if withLocal {
+				assertBound(t, r, replicas, bound{constant: replicas * 2, rate: replicas})
+			} else {
+				assertBound(t, r, replicas, bound{})
 			}
-			assert.Greater(t, r.count(granted), burst, "the run shows nothing if there is hardly a grant")
-
 			for _, b := range f.budgets {
 				awaitMode(t, b, budgetredis.Shared)
 			}
@@ -224,10 +244,6 @@ func TestDemandGetsAllThereIs(t *testing.T) {
 	fair := floor*span.Seconds() + ratio*float64(r.count(called))
 	got := float64(r.count(granted) - r.count(refunded))
 	t.Logf("%.0f granted and used, of %.0f that came in and %d that were there", got, fair, burst)
-	assert.Greater(t, got, 0.9*fair)
-	for form, b := range bounds() {
-		left := r.tightest(b)
-		t.Logf("%s: in the tightest window %.1f were left of the bound", form, left)
-		assert.GreaterOrEqual(t, left, 0.0, form)
-	}
+	assert.Greater(t, got, 0.8*fair)
+	assertBound(t, r, replicas, bound{})
 }

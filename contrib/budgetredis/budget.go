@@ -35,6 +35,7 @@ type Budget struct {
 
 	mode   atomic.Uint32 // a Mode
 	full   atomic.Bool   // the shared bucket was full: deposits add nothing
+	woken  atomic.Bool   // wake is set, which costs more than to look here
 	global atomic.Int64  // tokens in the shared bucket at the latest exchange
 	leases atomic.Pointer[leases]
 
@@ -142,7 +143,10 @@ func (b *Budget) withdraw() bool {
 		if !held.empty() && held.take(clock.Now(b.clock)) { // the clock is read only for a token
 			return true
 		}
-		b.wake.Set()
+		if !b.woken.Load() {
+			b.woken.Store(true)
+			b.wake.Set()
+		}
 	case Closed:
 	}
 	return false

@@ -127,6 +127,7 @@ func TestOperationsOfRedis(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range budgets {
 		b, err := budgetredis.New(client, "shop", budgetredis.WithFloor(rate), budgetredis.WithRatio(0), budgetredis.WithRefresh(refresh),
+			budgetredis.WithBurst(2*replicas),
 			budgetredis.WithTimeout(2*time.Second), budgetredis.WithTelemetry(telemetry.Off()))
 		require.NoError(t, err)
 		defer func() { group.Go(func() { _ = b.Close() }) }()
@@ -147,7 +148,7 @@ func TestOperationsOfRedis(t *testing.T) {
 		}
 		return granted, time.Since(began).Seconds()
 	}
-	perRefresh := replicas / refresh.Seconds()
+	perRefresh := replicas / (0.95 * refresh.Seconds()) // a wait is shortened by up to a tenth
 	for _, demand := range []int{0, 100, replicas} {
 		use(demand, refresh) // each asks once out of turn when its need begins
 		before := scripts(t, client)
@@ -156,7 +157,7 @@ func TestOperationsOfRedis(t *testing.T) {
 		predicted := perRefresh + granted/seconds/budgetredis.DefaultBatch
 		t.Logf("%d of %d replicas in need: %.0f operations a second, predicted about %.0f, for %.0f grants a second",
 			demand, replicas, operations, predicted, granted/seconds)
-		assert.InEpsilon(t, predicted, operations, 0.2)
+		assert.InEpsilon(t, predicted, operations, 0.25)
 	}
 }
 

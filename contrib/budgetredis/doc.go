@@ -14,7 +14,9 @@
 //
 // The burst should be at least twice the number of replicas: idle ones hold a token each, and
 // together at most half of the burst. A replica without a token has its first retry denied, and
-// asks for tokens at once. The bucket of a budget that Redis does not know is empty at first.
+// asks for tokens at once. It should also hold a few times what the floor brings in a refresh:
+// replicas do not ask evenly, and what comes in while the bucket is full is lost. The bucket of
+// a budget that Redis does not know is empty at first.
 //
 // # The bound
 //
@@ -50,7 +52,8 @@
 // exchange the balance is clamped to B + rho*L - out too, which gives b + h <= B + rho*L + r*E.
 // Without that clamp tokens that replicas hand round could grow to N*k, as the bucket refills
 // while they are out. If Redis loses its data, out begins at 0 while older tokens live for
-// another L, in which rho*L and the calls come in: hence tau = 2*L.
+// another L, in which rho*L and the calls come in: hence tau = 2*L. They do not live longer: what is
+// returned within L of a loss counts nothing, so that older tokens are not granted anew.
 //
 // Exceptions, each bounded. A step forward of Redis' clock adds rho*L at most, once; a step back
 // adds nothing, and lets a request that was held up on the way count that much later. A failover

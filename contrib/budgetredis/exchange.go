@@ -52,8 +52,13 @@ func shortened(d time.Duration, part float64) time.Duration {
 func (b *Budget) exchangeOnce(ctx context.Context) {
 	e := &b.exchange
 	if e.pending == nil {
-		b.wake.Wait(ctx, 0) // takes back what was set before
-		e.pending = b.newRequest(clock.Now(b.clock))
+		b.wake.Wait(ctx, 0)  // takes back what was set before
+		b.woken.Store(false) // in this order: whoever saw it set counts in the demand of this request
+		now := clock.Now(b.clock)
+		if b.overdue(now) { // this process stood still
+			b.forget(now)
+		}
+		e.pending = b.newRequest(now)
 	}
 	r := e.pending
 	a := b.send(ctx, r)
@@ -78,30 +83,40 @@ func (b *Budget) exchangeOnce(ctx context.Context) {
 		}
 		a.err = errTooLate
 	}
-	if e.latest.IsZero() || now.Sub(e.latest) >= b.settings.lease {
+	if b.overdue(now) {
 		b.part(a.err)
 	}
 }
 
-// part leaves the shared mode after a lease without Redis. All tokens have expired then;
-// reports are dropped too, as they would allow a burst to all replicas when Redis is back.
+// overdue reports whether the latest exchange began a lease ago or longer, by one of the clocks.
+func (b *Budget) overdue(now time.Time) bool {
+	return newLease(0, b.exchange.latest.Add(b.settings.lease)).expired(now)
+}
+
+// part leaves the shared mode after a lease without Redis.
 func (b *Budget) part(why error) {
 	b.enter(b.settings.without(), why)
-	b.leases.Load().drain(clock.Now(b.clock))
+	b.forget(clock.Now(b.clock))
+}
+
+// forget drops what is older than a lease. All tokens have expired then; reports are dropped
+// too, as they would allow a burst to all replicas when Redis, or this process, is back.
+func (b *Budget) forget(now time.Time) {
+	b.leases.Load().drain(now)
 	b.deposits.Store(0)
 	b.returned.Store(0)
 }
 
 // leave gives everything back and lets Redis forget this replica, if Redis answers in time.
 func (b *Budget) leave() {
-	shared := b.Mode() == Shared
+	now := clock.Now(b.clock)
+	shared := b.Mode() == Shared && !b.overdue(now)
 	b.enter(b.settings.without(), nil)
 	if !shared {
 		return // there is nothing that has not expired
 	}
 	ctx, cancel := clock.WithTimeoutCause(context.Background(), b.clock, b.settings.timeout, errExchangeTimeout)
 	defer cancel()
-	now := clock.Now(b.clock)
 	b.returned.Add(b.leases.Load().drain(now))
 	if r := b.exchange.pending; r != nil {
 		a := b.send(ctx, r)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/observable-go/toolkit/contrib/budgetredis"
@@ -22,6 +23,11 @@ const ms = time.Millisecond
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{}) // it has a line for each connection that cannot be made
+	zerolog.SetGlobalLevel(zerolog.Disabled)
+	if orders := os.Getenv(ordersVariable); orders != "" {
+		beReplica(orders)
+		return
+	}
 	m.Run()
 }
 
@@ -35,11 +41,13 @@ type server struct {
 	addr string
 	path string
 	args []string
+	dir  string
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 }
 
-// startServer starts a server on a free port of the loopback, which ends with the test.
+// startServer starts a server on a free port of the loopback, which ends with the test. The
+// first argument may be a configuration file.
 func startServer(t *testing.T, args ...string) *server {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
@@ -52,7 +60,7 @@ func startServer(t *testing.T, args ...string) *server {
 	s := &server{t: t, path: path, args: args}
 	t.Cleanup(s.kill)
 	for range 5 { // a port that was free may be taken by another test when the server asks for it
-		s.addr = freeAddress(t)
+		s.addr, s.dir = freeAddress(t), t.TempDir()
 		if s.tryStart() {
 			return s
 		}
@@ -62,7 +70,8 @@ func startServer(t *testing.T, args ...string) *server {
 	return nil
 }
 
-// start starts the server again, empty.
+// start starts the server again, with the data that it has kept: none, unless its arguments
+// say otherwise.
 func (s *server) start() {
 	s.t.Helper()
 	require.True(s.t, s.tryStart())
@@ -72,7 +81,7 @@ func (s *server) start() {
 func (s *server) tryStart() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	args := append([]string{"--port", port(s.t, s.addr), "--bind", "127.0.0.1", "--save", "", "--dir", s.t.TempDir()}, s.args...)
+	args := append(slices.Clone(s.args), "--port", port(s.t, s.addr), "--bind", "127.0.0.1", "--save", "", "--dir", s.dir)
 	if slices.Contains(s.args, "--cluster-enabled") {
 		args = append(args, "--cluster-port", port(s.t, freeAddress(s.t)))
 	}
@@ -131,13 +140,18 @@ func newClient(t *testing.T, addr string) *redis.Client {
 	return client
 }
 
+// quickly are short times.
+func quickly() []budgetredis.Option {
+	return []budgetredis.Option{
+		budgetredis.WithRefresh(20 * ms), budgetredis.WithLease(200 * ms), budgetredis.WithTimeout(100 * ms),
+		budgetredis.WithTelemetry(telemetry.Off()),
+	}
+}
+
 // newBudget returns a budget with short times, which ends with the test.
 func newBudget(t *testing.T, client redis.Scripter, opts ...budgetredis.Option) *budgetredis.Budget {
 	t.Helper()
-	b, err := budgetredis.New(client, "shop", append([]budgetredis.Option{
-		budgetredis.WithRefresh(20 * ms), budgetredis.WithLease(200 * ms), budgetredis.WithTimeout(100 * ms),
-		budgetredis.WithTelemetry(telemetry.Off()),
-	}, opts...)...)
+	b, err := budgetredis.New(client, "shop", append(quickly(), opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	return b
@@ -145,7 +159,7 @@ func newBudget(t *testing.T, client redis.Scripter, opts ...budgetredis.Option) 
 
 func awaitMode(t *testing.T, b *budgetredis.Budget, m budgetredis.Mode) {
 	t.Helper()
-	require.Eventually(t, func() bool { return b.Mode() == m }, 10*time.Second, ms)
+	require.Eventually(t, func() bool { return b.Mode() == m }, time.Minute, ms)
 }
 
 // state is what the bucket holds in Redis, in tokens.

@@ -6,6 +6,7 @@
 --   balance  micro-tokens in the bucket        out    micro-tokens that replicas may hold unspent
 --   at       this server's clock at the latest exchange, in microseconds
 --   sweep    when records are next swept       r:<id> a replica's record: "sequence granted until weight"
+--   born     when the hash was made            lost   there if another had been there less than a lease before
 -- ARGV     id, sequence, stamp (what this clock showed when the request was made, 0 for a first one),
 --          burst (micro-tokens), ratio (micro-tokens a call), floor (micro-tokens a second),
 --          lease (microseconds), life of the key (milliseconds), deposits, returned, kept, wanted, reserve
@@ -22,11 +23,12 @@ local record = '^(%d+) (%d+) (%d+) (-?%d+)$'
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local known = redis.call('HMGET', key, 'balance', 'at', 'out', 'sweep', id)
+local known = redis.call('HMGET', key, 'balance', 'at', 'out', 'sweep', id, 'born', 'lost')
 local balance, at = tonumber(known[1]), tonumber(known[2])
 local out, sweep = tonumber(known[3]) or 0, tonumber(known[4]) or now
+local born, lost = tonumber(known[6]) or now, known[7]
 if not balance or not at then -- a new budget is empty: losing the data must not grant a burst
-  balance, at, out = 0, now, 0
+  balance, at, out, born, lost = 0, now, 0, now, false
 end
 
 if known[5] then
@@ -39,6 +41,10 @@ if known[5] then
   out = out - weight
 elseif sequence > 1 then -- what it reports may have been counted before its record was lost
   deposits, returned = 0, 0
+  lost = lost or (now - born < lease and '1')
+end
+if lost and now - born < lease then -- tokens from before the loss must not live on by being granted anew
+  returned = 0
 end
 if stamp > 0 and now - stamp > lease then -- what it gives back has expired on the way
   return {0, math.floor(balance / token), now}
@@ -77,6 +83,7 @@ if now >= sweep or sweep - now > lease then
 end
 
 redis.call('HSET', key, 'balance', string.format('%.17g', balance), 'at', string.format('%.0f', now),
-  'out', string.format('%.0f', out), 'sweep', string.format('%.0f', sweep))
+  'out', string.format('%.0f', out), 'sweep', string.format('%.0f', sweep), 'born', string.format('%.0f', born))
+if lost then redis.call('HSET', key, 'lost', lost) end
 redis.call('PEXPIRE', key, life)
 return {granted, math.floor(balance / token), now}

@@ -55,7 +55,7 @@ func (b *Budget) observe(a *answer) {
 // enter changes the mode, and tells of it if it is another one. err is why the shared mode is
 // left. A budget that finds no Redis at first tells of that too, once.
 func (b *Budget) enter(mode Mode, err error) {
-	from := Mode(b.mode.Swap(uint32(mode)))
+	from := Mode(b.mode.Swap(uint32(mode))) //nolint:gosec // only modes are stored
 	if from == mode && (err == nil || b.exchange.told) {
 		return
 	}

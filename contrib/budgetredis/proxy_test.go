@@ -2,28 +2,24 @@ package budgetredis_test
 
 import (
 	"bytes"
-	"io"
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// A weather is what a proxy does to each request and answer.
+// A weather is what a proxy does to each request.
 type weather int
 
 const (
-	fair      weather = iota
-	slow              // answers take a while longer
-	lost              // the server executes the request, and the connection is cut before the answer
-	torn              // the connection is cut before the server sees the request
-	parted            // nothing comes through until the weather changes: then all of it does
-	blackhole         // the server executes the request, and no answer ever comes
+	fair   weather = iota
+	torn           // the connection is cut before the server sees the request
+	parted         // nothing comes through until the weather changes: then all of it does
 )
 
-// A proxy stands between one replica and a server.
+// A proxy stands between one replica and a server. It does what toxiproxy cannot: it knows a
+// script when it sees one, and cuts the connection after that and before its answer.
 type proxy struct {
 	server   string
 	listener net.Listener
@@ -93,24 +89,26 @@ func (p *proxy) cutAll() {
 	}
 }
 
-// pass waits while the network is parted, and returns the weather for a request.
-func (p *proxy) pass(request []byte) weather {
-	for {
-		p.mu.Lock()
-		w, changed := p.now, p.changed
-		if w == fair && p.left > 0 && bytes.Contains(bytes.ToLower(request), []byte("\r\neval")) {
-			p.left--
-			w = lost
-		}
-		if w != fair && w != parted {
-			p.done++
-		}
+// pass waits while the network is parted, and returns whether to cut the connection before the
+// server sees a request, or before its answer comes through.
+func (p *proxy) pass(request []byte) (before, after bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.now == parted {
+		changed := p.changed
 		p.mu.Unlock()
-		if w != parted {
-			return w
-		}
 		<-changed
+		p.mu.Lock()
 	}
+	before = p.now == torn
+	after = p.left > 0 && bytes.Contains(bytes.ToLower(request), []byte("\r\neval"))
+	if after {
+		p.left--
+	}
+	if before || after {
+		p.done++
+	}
+	return before, after
 }
 
 // serve hands requests and answers through, one at a time: go-redis sends a command in one
@@ -141,22 +139,15 @@ func (p *proxy) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
-		w := p.pass(request[:n])
-		if w == torn {
+		before, after := p.pass(request[:n])
+		if before {
 			return
 		}
 		if _, err := server.Write(request[:n]); err != nil {
 			return
 		}
 		m, err := server.Read(reply)
-		if err != nil || w == lost {
-			return
-		}
-		if w == slow {
-			<-time.After(30 * ms)
-		}
-		if w == blackhole {
-			_, _ = io.Copy(io.Discard, client) // until the client gives up
+		if err != nil || after {
 			return
 		}
 		if _, err := client.Write(reply[:m]); err != nil {

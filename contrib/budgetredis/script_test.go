@@ -91,8 +91,58 @@ func TestRequestCountsOnce(t *testing.T) {
 	require.NoError(t, c.client.FlushAll(t.Context()).Err())
 	_, left, _ = c.do(request)
 	assert.Zero(t, left, "after a loss of data it is not known what was counted")
-	_, left, _ = c.do(ask{id: "a", sequence: 4, ratio: 1, returned: 2})
+	_, left, _ = c.do(ask{id: "a", sequence: 4, ratio: 1, deposits: 2})
 	assert.EqualValues(t, 2, left, "the next one counts")
+	_, left, _ = c.do(ask{id: "a", sequence: 5, ratio: 1, returned: 2})
+	assert.EqualValues(t, 2, left, "but tokens from before the loss may be among these")
+	c.set("born", c.now()-5_000_000)
+	_, left, _ = c.do(ask{id: "a", sequence: 6, ratio: 1, returned: 2})
+	assert.EqualValues(t, 4, left, "and now not any more")
+}
+
+// Redis loses its data twice, less than a lease apart. Tokens from before the first loss do not
+// live on by being returned and granted anew, so that never more are held than a burst and what
+// drips in two leases.
+func TestDataLostTwice(t *testing.T) {
+	t.Parallel()
+	c := newCaller(t)
+	const lease, burst, floor, batch = 5 * time.Second, 100, 10, 140
+	do := func(id string, sequence, returned, kept, wanted int64) int64 {
+		granted, _, _ := c.do(ask{id: id, sequence: sequence, returned: returned, kept: kept, wanted: wanted, burst: burst, floor: floor, lease: lease})
+		return granted
+	}
+	lose := func() { require.NoError(t, c.client.FlushAll(t.Context()).Err()) }
+	pass := func(d time.Duration) { // as much as the script sees of it
+		for _, field := range []string{"at", "born"} {
+			at, err := c.client.HGet(t.Context(), key, field).Int64()
+			require.NoError(t, err)
+			c.set(field, at-d.Microseconds())
+		}
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		do(id, 1, 0, 0, 0)
+	}
+	c.set("balance", int64(burst*1e6))
+	a := do("a", 2, 0, 0, burst)
+	assert.EqualValues(t, burst, a)
+	pass(lease - 100*ms)
+	b := do("b", 2, 0, 0, batch)
+	a = do("a", 3, a, 0, burst) // fresh for another lease
+
+	lose()
+	do("a", 4, 0, a, 0)
+	do("c", 2, 0, 0, 0)
+	pass(lease - 100*ms)
+	held := do("c", 3, 0, 0, batch)
+	a = do("a", 5, a, 0, burst)
+
+	lose()
+	do("b", 3, 0, b, 0)
+	b = do("b", 4, b, 0, batch)
+	pass(lease - 100*ms)
+	b += do("b", 5, 0, b, batch-b)
+	assert.LessOrEqual(t, a+b+held, int64(burst+2*floor*lease.Seconds()))
+	assert.Positive(t, held)
 }
 
 func TestStaleRequestCountsNothing(t *testing.T) {
