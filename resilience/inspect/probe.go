@@ -138,13 +138,18 @@ func (h *Health) observeShared(live []telemetry.LiveGuard, a *healthAnswer) map[
 		}
 		names[g.Name] = true
 		o := observation{Type: "component", ObservedValue: g.State, Status: warn, Time: clock.Now(nil).UTC()}
-		switch g.State {
-		case "closed":
-			o.Output = "the store of the shared retry budget is not there: no retry is granted"
-		case "local":
-			o.Output = "the store of the shared retry budget is not there: a local budget decides"
+		switch {
+		case g.State == "closed":
+			o.Output = "no retry is granted, as the store of the shared budget is not there"
+		case g.State == "local":
+			o.Output = "a local budget decides, as the store of the shared budget is not there"
+		case g.State == "shared" && levelOf(g, "tokens") < 1:
+			o.Output = "the retry budget of all replicas is empty"
 		default:
 			continue
+		}
+		if g.Trouble != "" {
+			o.Output += ": " + g.Trouble
 		}
 		a.add("budget:"+g.Name, o)
 	}

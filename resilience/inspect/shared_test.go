@@ -17,20 +17,21 @@ import (
 
 // A sharedBudget emits as one that replicas share.
 type sharedBudget struct {
-	mode atomic.Value
-	tel  *telemetry.Guard
+	mode   atomic.Value
+	tokens float64
+	tel    *telemetry.Guard
 }
 
 func newSharedBudget(t *testing.T, opts []telemetry.Option) *sharedBudget {
 	t.Helper()
-	s := &sharedBudget{}
+	s := &sharedBudget{tokens: 89}
 	s.mode.Store("shared")
 	_, err := telemetry.NewBudget("shop", func() (tokens, capacity float64) { return 0, 10 }, opts...)
 	require.NoError(t, err)
 	s.tel, err = telemetry.NewSharedBudget("shop", func() telemetry.SharedBudgetLevel {
 		l := telemetry.SharedBudgetLevel{Mode: s.mode.Load().(string), Tokens: math.NaN(), Capacity: 100}
 		if l.Mode == "shared" {
-			l.Tokens = 89
+			l.Tokens = s.tokens
 		}
 		return l
 	}, opts...)
@@ -52,7 +53,7 @@ func TestSharedBudget(t *testing.T) {
 		s.tel.Exchanged(time.Millisecond)
 		time.Sleep(2*time.Second + ms)
 		s.enter("closed")
-		s.tel.ExchangeFailed(telemetry.ResultTimedOut, failure("timeout"), "timeout")
+		s.tel.ExchangeFailed(telemetry.ResultTimedOut, failure("reset"), "timeout")
 		time.Sleep(2 * time.Second)
 
 		var d struct {
@@ -63,6 +64,7 @@ func TestSharedBudget(t *testing.T) {
 					Mode               string
 					Tokens, Capacity   *float64
 					Exchanges, Changes map[string]int64
+					Error              string
 				}
 				History struct {
 					SharedTokens []*float64 `json:"shared_tokens"`
@@ -81,6 +83,7 @@ func TestSharedBudget(t *testing.T) {
 		assert.InDelta(t, 100, *b.Shared.Capacity, 0)
 		assert.Equal(t, map[string]int64{"success": 1, "failure": 0, "timed_out": 1}, b.Shared.Exchanges)
 		assert.Equal(t, map[string]int64{"shared": 0, "local": 0, "closed": 1}, b.Shared.Changes)
+		assert.Equal(t, "reset at https://***@host/?***", b.Shared.Error)
 		assert.Equal(t, []string{"shared", "closed"}, b.History.Mode)
 		require.Len(t, b.History.SharedTokens, 2)
 		assert.InDelta(t, 89, *b.History.SharedTokens[0], 0)
@@ -97,11 +100,12 @@ func TestSharedBudget(t *testing.T) {
 			}
 			return ""
 		}
-		assert.Equal(t, "shop closed - 100 success=1 timed_out=1 closed=1", row())
+		assert.Equal(t, "shop closed - 100 success=1 timed_out=1 closed=1 reset at https://***@host/?***", row())
+		s.tel.Exchanged(time.Millisecond)
 		s.enter("shared")
-		assert.Equal(t, "shop shared 89 100 success=1 timed_out=1 closed=1 shared=1", row())
+		assert.Equal(t, "shop shared 89 100 success=2 timed_out=1 closed=1 shared=1", row())
 		s.mode.Store("")
-		assert.Equal(t, "shop ended - 100 success=1 timed_out=1 closed=1 shared=1", row())
+		assert.Equal(t, "shop ended - 100 success=2 timed_out=1 closed=1 shared=1", row())
 	})
 }
 
@@ -120,6 +124,13 @@ func TestReadyWithoutTheStoreOfABudget(t *testing.T) {
 		assert.Equal(t, mode, d.Checks["budget:shop"][0].ObservedValue)
 		assert.Contains(t, d.Checks["budget:shop"][0].Output, want)
 	}
+	s.tel.ExchangeFailed(telemetry.ResultFailure, failure("reset"), "reset")
+	assert.Contains(t, ready(t, h).Checks["budget:shop"][0].Output, "is not there: reset at https://***@host")
+	s.tel.Exchanged(time.Millisecond)
+	s.enter("shared")
+	assert.Equal(t, "pass", ready(t, h).Status)
+	s.tokens = 0
+	assert.Equal(t, "the retry budget of all replicas is empty", ready(t, h).Checks["budget:shop"][0].Output)
 	s.enter("")
 	assert.Equal(t, "pass", ready(t, h).Status, "it was closed")
 }

@@ -67,6 +67,8 @@ type sharedState struct {
 	Capacity  number           `json:"capacity"`
 	Exchanges map[string]int64 `json:"exchanges"`
 	Changes   map[string]int64 `json:"changes"`
+	// Error is that of the latest exchange, if it failed.
+	Error string `json:"error"`
 }
 
 type budgetHistory struct {
@@ -218,7 +220,7 @@ const kindSharedBudget = "shared_budget"
 func (s *budgetState) share(g *telemetry.LiveGuard, t *guardTrack, w window) {
 	s.Shared = &sharedState{
 		Mode: g.State, Tokens: levelOf(g, "tokens"), Capacity: levelOf(g, "capacity"),
-		Exchanges: countsOf(g.Results), Changes: countsOf(g.Events),
+		Exchanges: countsOf(g.Results), Changes: countsOf(g.Events), Error: g.Trouble,
 	}
 	s.History.Shared, s.History.Mode = w.values(&t.level, t.first), w.states(t)
 }

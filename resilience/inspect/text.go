@@ -93,7 +93,7 @@ func (s *state) budgetsText(b *bytes.Buffer) {
 	}
 	table(b, "BUDGET\tTOKENS\tOF\tGRANTED\tDENIED\tREFUNDED", func(w *tabwriter.Writer) {
 		for _, budget := range s.Budgets {
-			fmt.Fprintf(w, "%s\t%.1f\t%.0f\t%d\t%d\t%d\n", budget.Name, float64(budget.Tokens), float64(budget.Capacity),
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\n", budget.Name, known("%.1f", budget.Tokens), known("%.0f", budget.Capacity),
 				budget.Granted, budget.Denied, budget.Refunded)
 		}
 	})
@@ -106,17 +106,21 @@ func (s *state) sharedText(b *bytes.Buffer) {
 	if len(shared) == 0 {
 		return
 	}
-	table(b, "SHARED BUDGET\tMODE\tTOKENS OF ALL\tOF\tEXCHANGES\tCHANGES OF MODE", func(w *tabwriter.Writer) {
+	table(b, "SHARED BUDGET\tMODE\tTOKENS OF ALL\tOF\tEXCHANGES\tCHANGES OF MODE\tLATEST ERROR", func(w *tabwriter.Writer) {
 		for _, budget := range shared {
 			sh := budget.Shared
-			tokens := "-"
-			if !math.IsNaN(float64(sh.Tokens)) {
-				tokens = fmt.Sprintf("%.0f", float64(sh.Tokens))
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\t%s\t%s\n", budget.Name, cmp.Or(sh.Mode, "ended"), tokens, float64(sh.Capacity),
-				counts(sh.Exchanges), counts(sh.Changes))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", budget.Name, cmp.Or(sh.Mode, "ended"), known("%.0f", sh.Tokens),
+				known("%.0f", sh.Capacity), counts(sh.Exchanges), counts(sh.Changes), sh.Error)
 		}
 	})
+}
+
+// known shows a number, or that nobody knows it.
+func known(format string, n number) string {
+	if math.IsNaN(float64(n)) {
+		return "-"
+	}
+	return fmt.Sprintf(format, float64(n))
 }
 
 func (s *state) guardsText(b *bytes.Buffer) {

@@ -21,6 +21,9 @@ type guardCells struct {
 	// the kind's table, in their order. NaN is none.
 	levels atomic.Pointer[level[func() []float64]]
 
+	// trouble is what is wrong now, in a text that may be shown, or nil.
+	trouble atomic.Pointer[string]
+
 	callOptions  [numResults][]metric.ObserveOption
 	eventOptions [][]metric.ObserveOption
 	levelOptions [][]metric.ObserveOption

@@ -50,8 +50,10 @@ type LiveGuard struct {
 	Results, Events []LiveCount
 	// Levels are those of the kind. One that has no value now is NaN.
 	Levels []LiveLevel
-	// State is that of a breaker, otherwise "".
+	// State is that of a breaker, or the mode of a shared budget, otherwise "".
 	State string
+	// Trouble is why a shared budget does not reach its store, otherwise "".
+	Trouble string
 
 	newest uint64 // the number of the levels
 }
@@ -173,6 +175,9 @@ func (g *LiveGuard) add(c *guardCells) {
 	levels := c.levels.Load()
 	if !levels.newerThan(&g.newest) {
 		return
+	}
+	if trouble := c.trouble.Load(); trouble != nil {
+		g.Trouble = *trouble
 	}
 	values, single := levels.read(), 0
 	for _, l := range table.levels {

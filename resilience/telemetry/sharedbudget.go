@@ -46,17 +46,21 @@ func (g *Guard) Exchanged(latency time.Duration) {
 	}
 	g.Count(ResultSuccess)
 	g.took(context.Background(), latency)
+	if g.cells.trouble.Load() != nil {
+		g.cells.trouble.Store(nil)
+	}
 }
 
 // ExchangeFailed counts an exchange with the store of a shared budget that failed, or timed out, and
-// writes a line.
+// writes a line. The debug page shows the error until an exchange succeeds.
 func (g *Guard) ExchangeFailed(r Result, err error, errorType string) {
 	if g == nil {
 		return
 	}
 	g.Count(r)
+	text := g.show(err, errorType)
+	g.cells.trouble.Store(&text)
 	if ctx := context.Background(); g.writes(ctx, slog.LevelDebug) {
-		text := g.show(err, errorType)
 		g.line(ctx, slog.LevelDebug, fmt.Sprintf("%s: An exchange of the shared budget failed: %s", g.name, text),
 			[]attribute.KeyValue{AttrErrorType.String(errorType), AttrErrorMessage.String(text)})
 	}

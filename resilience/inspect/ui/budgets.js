@@ -146,12 +146,15 @@ function sharedDetails() {
   const allFrame = framed(all, "Tokens of all replicas");
   const exchanges = countTable("Exchanges with the store");
   const changes = countTable("Changes of mode to", { shares: false });
+  const trouble = el("p", { class: "trouble", "data-field": "shared-error" });
   return {
     charts: [modesFrame.element, allFrame.element],
-    tables: [exchanges.element, changes.element],
+    tables: [exchanges.element, changes.element, trouble],
     update(budget) {
       exchanges.update(ranked(budget.shared?.exchanges));
       changes.update(ranked(budget.shared?.changes));
+      setText(trouble, budget.shared?.error ? `The latest exchange failed: ${budget.shared.error}` : "");
+      setHidden(trouble, !budget.shared?.error);
     },
     draw(budget, state, from) {
       modes.draw(budget.history.mode ?? [], modesLabel(budget, state));

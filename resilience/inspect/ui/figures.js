@@ -111,7 +111,8 @@ export function budgetState(budget, interval) {
 function tokensState(budget, interval) {
   if (typeof budget.tokens !== "number") return { level: FINE, word: "unknown" };
   const denied = budget.history.denied ?? [];
-  const none = budget.tokens < 1 && budget.shared?.mode !== "shared";
+  const all = budget.shared?.mode === "shared" ? budget.shared.tokens : null;
+  const none = budget.tokens < 1 && !(all >= 1);
   if (none || denied.slice(-Math.max(1, Math.round(RECOVERING / interval))).some((n) => n > 0)) {
     return { level: BAD, word: "empty" };
   }

@@ -56,8 +56,10 @@ test("the state of a budget", () => {
 });
 
 test("the state of a budget that replicas share", () => {
-  const budget = (mode, tokens, denied = 0) => ({ tokens, shared: { mode }, history: { denied: minute(denied) } });
-  assert.deepEqual(budgetState(budget("shared", 0), 2), { level: FINE, word: "fine" }); // others may hold the tokens
+  const budget = (mode, tokens, denied = 0, all = 40) => ({ tokens, shared: { mode, tokens: mode === "shared" ? all : null }, history: { denied: minute(denied) } });
+  assert.deepEqual(budgetState(budget("shared", 0), 2), { level: FINE, word: "fine" }); // there are some to be fetched
+  assert.deepEqual(budgetState(budget("shared", 0, 0, 0), 2), { level: BAD, word: "empty" });
+  assert.deepEqual(budgetState(budget("shared", 3, 0, 0), 2), { level: FINE, word: "fine" });
   assert.deepEqual(budgetState(budget("shared", 5, 1), 2), { level: BAD, word: "empty" });
   assert.deepEqual(budgetState(budget("local", 3), 2), { level: WARN, word: "local" });
   assert.deepEqual(budgetState(budget("local", 0), 2), { level: BAD, word: "empty" });
