@@ -1,6 +1,6 @@
 // Package e2e tests the toolkit from end to end: what it emits is sent to a real Prometheus and a
-// real Jaeger and read back from there, and its pages are looked at in a real browser. All of it
-// runs on this machine, on loopback.
+// real Jaeger and read back from there, and its pages are looked at in a real browser. Budgets that
+// replicas share have a real Redis. All of it runs on this machine, on loopback.
 //
 //	.ci/run e2e
 //

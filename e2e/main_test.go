@@ -1,9 +1,12 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/observable-go/toolkit/e2e/internal/backend"
 )
@@ -30,6 +33,7 @@ func TestMain(m *testing.M) {
 	if !backend.Wanted() {
 		os.Exit(m.Run())
 	}
+	redis.SetLogger(quiet{}) // it has a line for each connection that cannot be made
 	code, err := withBackends(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -37,6 +41,10 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(code)
 }
+
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
 
 func withBackends(m *testing.M) (code int, err error) {
 	dir, err := os.MkdirTemp("", "e2e")

@@ -136,6 +136,8 @@ func TestMetrics(t *testing.T) { //nolint:tparallel // its parts look at the sam
 				assert.InDelta(t, 0.9, got["throttle"], 0.1)
 			case telemetry.MetricBudgetTokens: // spent, but for what dripped in since
 				assert.InDelta(t, 0, got["orders"], 0.01)
+				assert.InDelta(t, 0, got["orders.alone"], 0.01)
+				assert.InDelta(t, tr.want[s.Name]["orders.shared"], got["orders.shared"], 0)
 			case telemetry.MetricAdaptiveWait: // one call at a time waits, unless the machine is so busy that its turn has come
 				assert.Equal(t, []string{"adaptive.patient"}, slices.Collect(maps.Keys(got)))
 			default:
@@ -153,6 +155,7 @@ func sendEverything(tr *traffic) {
 	tr.sendOrders(tr.policy("orders.get"), "orders.get")
 	tr.retries("orders.get", nil)
 	tr.sendThroughBudget()
+	tr.sendThroughSharedBudgets()
 	tr.sendSpecial()
 	tr.sendDelayed()
 	tr.sendWrong()

@@ -21,16 +21,18 @@ type service struct {
 	name    string // the job in Prometheus, the service in Jaeger
 	meters  *sdkmetric.MeterProvider
 	tracers *sdktrace.TracerProvider
+	servers int // how many servers its traffic has started
 }
 
-func newService(t *testing.T, name string) *service {
+// newService returns a service, with further attributes of its resource.
+func newService(t *testing.T, name string, more ...attribute.KeyValue) *service {
 	t.Helper()
 	needBackends(t)
 	metrics, err := otlpmetrichttp.New(t.Context(), otlpmetrichttp.WithEndpointURL(prometheus.OTLPMetrics()))
 	require.NoError(t, err)
 	spans, err := otlptracehttp.New(t.Context(), otlptracehttp.WithEndpointURL(jaeger.OTLPTraces()))
 	require.NoError(t, err)
-	res := resource.NewSchemaless(attribute.String("service.name", name))
+	res := resource.NewSchemaless(append(more, attribute.String("service.name", name))...)
 	s := &service{
 		name: name,
 		// It exports when it is told to, so that the tests know what has arrived.

@@ -262,18 +262,18 @@ func TestInvalidOptions(t *testing.T) {
 	t.Parallel()
 	client := newClient(t, freeAddress(t))
 	for want, options := range map[string][]budgetredis.Option{
-		"ratio: -1 is not allowed: want 0, or 0.000001 to 1 retries a call": {budgetredis.WithRatio(-1)},
-		"floor: 2e+06 is not allowed":                                       {budgetredis.WithFloor(2e6)},
-		"ratio and floor: 0 is not allowed":                                 {budgetredis.WithRatio(0), budgetredis.WithFloor(0)},
-		"burst: 0 is not allowed: want 1 to 1000000000":                     {budgetredis.WithBurst(0)},
-		"batch: 20 is not allowed":                                          {budgetredis.WithBurst(10), budgetredis.WithBatch(20)},
-		"refresh: 1ms is not allowed: want 10ms to 1m0s":                    {budgetredis.WithRefresh(ms)},
-		"lease: 2s is not allowed: want more than twice the refresh":        {budgetredis.WithLease(2 * time.Second)},
+		"ratio: -1 is not allowed: want 0, or 0.000001 to 1 retries a call":                    {budgetredis.WithRatio(-1)},
+		"floor: 2e+06 is not allowed: want 0, or 0.000001 to 1000000":                          {budgetredis.WithFloor(2e6)},
+		"ratio and floor: 0 is not allowed":                                                    {budgetredis.WithRatio(0), budgetredis.WithFloor(0)},
+		"burst: 0 is not allowed: want 1 to 1000000000":                                        {budgetredis.WithBurst(0)},
+		"batch: 20 is not allowed: want 1 to 1000000 tokens, and no more than the burst of 10": {budgetredis.WithBurst(10), budgetredis.WithBatch(20)},
+		"refresh: 1ms is not allowed: want 10ms to 1m0s":                                       {budgetredis.WithRefresh(ms)},
+		"lease: 2s is not allowed: want more than twice the refresh of 1s":                     {budgetredis.WithLease(2 * time.Second)},
 		`local: "shop" is not allowed: want a budget with another name`: {
 			budgetredis.WithLocal(budget.MustNew("shop", budget.WithTelemetry(telemetry.Off()))),
 		},
-		"timeout: 5s is not allowed: want 1ms to 1m0s, and less than": {budgetredis.WithTimeout(5 * time.Second)},
-		"telemetry: WithMeterProvider: nil is not allowed":            {budgetredis.WithTelemetry(telemetry.WithMeterProvider(nil))},
+		"timeout: 5s is not allowed: want 1ms to 1m0s, and less than the lease of 5s": {budgetredis.WithTimeout(5 * time.Second)},
+		"telemetry: WithMeterProvider: nil is not allowed":                            {budgetredis.WithTelemetry(telemetry.WithMeterProvider(nil))},
 	} {
 		_, err := budgetredis.New(client, "shop", options...)
 		require.ErrorContains(t, err, want)
@@ -286,6 +286,10 @@ func TestInvalidOptions(t *testing.T) {
 	var none *redis.Client
 	_, err = budgetredis.New(none, "shop")
 	require.ErrorContains(t, err, "client: <nil> is not allowed: want a client of go-redis")
+	small, err := budgetredis.New(client, "small", budgetredis.WithBurst(5), budgetredis.WithTelemetry(telemetry.Off()))
+	require.NoError(t, err)
+	assert.InDelta(t, 5, small.Capacity(), 0)
+	require.NoError(t, small.Close())
 	b, err := budgetredis.New(client, "shop", nil, budgetredis.WithLocal(nil))
 	require.NoError(t, err)
 	assert.Equal(t, "shop", b.Name())

@@ -59,6 +59,7 @@ func New(client redis.Scripter, name string, opts ...Option) (*Budget, error) {
 			opt(&s)
 		}
 	}
+	s.complete()
 	if err := s.validate(client, name); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,6 @@
 // Package budgetredis shares one retry budget between all replicas of a service, on Redis.
 //
-//	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
+//	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true, DialerRetries: 1})
 //	retries, err := budgetredis.New(client, "inventory", budgetredis.WithFloor(10), budgetredis.WithBurst(200))
 //	defer retries.Close()
 //	policy, err := retry.New("inventory.get", retry.WithBudget(retries))

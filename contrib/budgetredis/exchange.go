@@ -111,7 +111,7 @@ func (b *Budget) forget(now time.Time) {
 func (b *Budget) leave() {
 	now := clock.Now(b.clock)
 	shared := b.Mode() == Shared && !b.overdue(now)
-	b.enter(b.settings.without(), nil)
+	b.mode.Store(uint32(b.settings.without())) // without a word: it is the end of the budget, and no trouble
 	if !shared {
 		return // there is nothing that has not expired
 	}

@@ -26,7 +26,7 @@ local now = time[1] * 1000000 + time[2]
 local known = redis.call('HMGET', key, 'balance', 'at', 'out', 'sweep', id, 'born', 'lost')
 local balance, at = tonumber(known[1]), tonumber(known[2])
 local out, sweep = tonumber(known[3]) or 0, tonumber(known[4]) or now
-local born, lost = tonumber(known[6]) or now, known[7]
+local born, lost = math.min(tonumber(known[6]) or now, now), known[7] -- this clock may have stepped back
 if not balance or not at then -- a new budget is empty: losing the data must not grant a burst
   balance, at, out, born, lost = 0, now, 0, now, false
 end

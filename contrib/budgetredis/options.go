@@ -38,6 +38,7 @@ type Option func(*settings)
 type settings struct {
 	ratio, floor float64
 	burst, batch int
+	batchSet     bool
 
 	refresh, lease, timeout time.Duration
 
@@ -49,7 +50,7 @@ type settings struct {
 
 func defaults() settings {
 	return settings{
-		ratio: DefaultRatio, floor: DefaultFloor, burst: DefaultBurst, batch: DefaultBatch,
+		ratio: DefaultRatio, floor: DefaultFloor, burst: DefaultBurst,
 		refresh: DefaultRefresh, lease: DefaultLease, timeout: DefaultTimeout, prefix: "resilience:budget:",
 	}
 }
@@ -67,10 +68,13 @@ func WithFloor(retriesPerSecond float64) Option {
 // [MaxBurst], 100 by default.
 func WithBurst(retries int) Option { return func(s *settings) { s.burst = retries } }
 
-// WithBatch sets how many tokens a replica holds at most: 1 to [MaxBatch], 10 by default. A
+// WithBatch sets how many tokens a replica holds at most: 1 to [MaxBatch] and no more than the
+// burst, 10 or a smaller burst by default. A
 // larger one serves sudden needs at once and asks Redis less often; a smaller one leaves
 // more to the other replicas.
-func WithBatch(tokens int) Option { return func(s *settings) { s.batch = tokens } }
+func WithBatch(tokens int) Option {
+	return func(s *settings) { s.batch, s.batchSet = tokens, true }
+}
 
 // WithRefresh sets how often a replica exchanges with Redis: 10 ms to 1 min, 1 s by default.
 // One whose tokens are gone asks again after a tenth of that.
@@ -110,6 +114,13 @@ func (s *settings) without() Mode {
 	return Closed
 }
 
+// complete sets the defaults that depend on other settings.
+func (s *settings) complete() {
+	if !s.batchSet {
+		s.batch = min(DefaultBatch, max(s.burst, 1))
+	}
+}
+
 func (s *settings) validate(client redis.Scripter, name string) error {
 	if err := telemetry.ValidateName(name); err != nil {
 		return fmt.Errorf("budgetredis: %w", err)
@@ -122,21 +133,21 @@ func (s *settings) validate(client redis.Scripter, name string) error {
 	case !(s.ratio >= 0 && s.ratio <= 1) || tooFine(s.ratio):
 		field, value, want = "ratio", s.ratio, "0, or 0.000001 to 1 retries a call"
 	case !(s.floor >= 0 && s.floor <= MaxFloor) || tooFine(s.floor):
-		field, value, want = "floor", s.floor, "0, or 0.000001 to 1e+06 retries a second"
+		field, value, want = "floor", s.floor, "0, or 0.000001 to 1000000 retries a second"
 	case s.ratio == 0 && s.floor == 0:
 		field, value, want = "ratio and floor", 0, "one of them above 0, as the budget would never refill"
 	case s.burst < 1 || s.burst > MaxBurst:
 		field, value, want = "burst", s.burst, fmt.Sprintf("1 to %d retries", MaxBurst)
 	case s.batch < 1 || s.batch > MaxBatch || s.batch > s.burst:
-		field, value, want = "batch", s.batch, fmt.Sprintf("1 to %d tokens, and no more than the burst", MaxBatch)
+		field, value, want = "batch", s.batch, fmt.Sprintf("1 to %d tokens, and no more than the burst of %d", MaxBatch, s.burst)
 	case s.refresh < 10*time.Millisecond || s.refresh > time.Minute:
 		field, value, want = "refresh", s.refresh, "10ms to 1m0s"
 	case s.lease <= 2*s.refresh || s.lease > 10*time.Minute:
-		field, value, want = "lease", s.lease, "more than twice the refresh, to 10m0s"
+		field, value, want = "lease", s.lease, fmt.Sprintf("more than twice the refresh of %v, to 10m0s", s.refresh)
 	case s.local != nil && s.local.Name() == name:
 		field, value, want = "local", strconv.Quote(name), "a budget with another name, as metrics would count its retries twice"
 	case s.timeout < time.Millisecond || s.timeout > time.Minute || s.timeout >= s.lease:
-		field, value, want = "timeout", s.timeout, "1ms to 1m0s, and less than the lease"
+		field, value, want = "timeout", s.timeout, fmt.Sprintf("1ms to 1m0s, and less than the lease of %v", s.lease)
 	default:
 		return nil
 	}

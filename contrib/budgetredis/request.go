@@ -95,6 +95,12 @@ func (b *Budget) numbered(now time.Time) *request {
 // obey deadlines may wait longer: then the next send of the request waits on.
 func (b *Budget) send(ctx context.Context, r *request) answer {
 	e := &b.exchange
+	if e.sending && b.arrived.Wait(ctx, 0) == clock.WakeSet { // after the timeout, which was told of
+		e.sending = false
+		if late := b.answered.Swap(nil); late.err == nil {
+			return *late
+		}
+	}
 	if !e.sending {
 		e.sending = true
 		clock.Go(b.clock, func() {
@@ -124,6 +130,9 @@ func (b *Budget) evaluate(r *request) (a answer) {
 	values, err := leaseScript.Run(ctx, b.client, []string{b.key}, b.id, r.sequence, r.stamp,
 		int64(s.burst)*token, int64(s.ratio*token+0.5), int64(s.floor*token+0.5), s.lease.Microseconds(), keyLife.Milliseconds(),
 		r.deposits, r.returned, r.kept, r.wanted, r.reserve, r.leaving).Int64Slice()
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errExchangeTimeout // which says whose deadline it was
+	}
 	if err != nil {
 		return answer{err: err}
 	}

@@ -145,6 +145,21 @@ func TestDataLostTwice(t *testing.T) {
 	assert.Positive(t, held)
 }
 
+// A step back of Redis' clock makes a loss of data look as if it was yet to come. What replicas
+// give back counts again a lease later, and not only when the clock has caught up.
+func TestClockStepsBackAfterALoss(t *testing.T) {
+	t.Parallel()
+	c := newCaller(t)
+	const lease = 100 * ms
+	c.do(ask{id: "a", sequence: 2, lease: lease})
+	c.set("born", c.now()+3_600_000_000)
+	_, left, server := c.do(ask{id: "a", sequence: 3, returned: 5, lease: lease})
+	assert.Zero(t, left)
+	require.Eventually(t, func() bool { return c.now() > server+lease.Microseconds() }, 5*time.Second, ms)
+	_, left, _ = c.do(ask{id: "a", sequence: 4, returned: 5, lease: lease})
+	assert.EqualValues(t, 5, left)
+}
+
 func TestStaleRequestCountsNothing(t *testing.T) {
 	t.Parallel()
 	c := newCaller(t)

@@ -53,18 +53,40 @@ const (
 	budgetOf = "{{ $labels.job }}: the budget {{ $labels.resilience_budget_name }}"
 	share    = "{{ $value | humanizePercentage }}"
 	// Not humanize, which shows 0.25 as "250m".
-	number = `{{ $value | printf "%.2f" }}`
-	whole  = `{{ $value | printf "%.0f" }}`
+	number      = `{{ $value | printf "%.2f" }}`
+	wholeFormat = `printf "%.0f"`
+	whole       = `{{ $value | ` + wholeFormat + ` }}`
 )
 
-// now shows the value that a recording rule has for the labels of the alert.
+// now shows the value that a recording rule has for the policy of the alert.
 func now(format, record string, matchers ...matcher) string {
-	for _, name := range byPolicy {
-		matchers = append(matchers, matcher{label: name, operator: "=", values: []string{"%s"}})
+	return with(byPolicy, recorded(record, append(matchers, labelled(byPolicy)...)...), first(format)) + unknown
+}
+
+// with looks a query up, and shows the text if there is an answer. What to show if not follows it. The labels are
+// those of the alert that the query asks for.
+func with(labels []string, query, text string) string {
+	return "{{ with printf `" + strings.ReplaceAll(query, `"%s"`, "%q") + "` $labels." + // %q also escapes
+		strings.Join(labels, " $labels.") + " | query }}" + text
+}
+
+// labelled picks the series with the labels of an alert, by with.
+func labelled(labels []string) []matcher {
+	matchers := make([]matcher, len(labels))
+	for i, name := range labels {
+		matchers[i] = matcher{label: name, operator: "=", values: []string{"%s"}}
 	}
-	query := strings.ReplaceAll(recorded(record, matchers...), `"%s"`, "%q") // %q also escapes
-	return "{{ with printf `" + query + "` $labels.job $labels.resilience_policy_name | query }}" +
-		"{{ . | first | value | " + format + " }}{{ else }}an unknown number{{ end }}"
+	return matchers
+}
+
+// first shows the value of the first series that with has found.
+func first(format string) string { return "{{ . | first | value | " + format + " }}" }
+
+const unknown = "{{ else }}an unknown number{{ end }}"
+
+// processes selects how many processes decide in some modes on the budget of the alert, by with.
+func processes(matchers ...matcher) string {
+	return recorded(recordSharedBudgets, append(matchers, labelled(byBudget)...)...)
 }
 
 // alerts returns the alerting rules, those that page first.
@@ -141,6 +163,8 @@ func guardAlerts(r *registry) []alert {
 	through := func(kind string) string {
 		return "on (job, " + label(telemetry.AttrPolicyName) + ") " + above(recorded(recordGuardCalls, is(guardLabel, kind)), minCalls)
 	}
+	counted := func(query string) string { return with(byBudget, query, first(wholeFormat)) + unknown }
+	in := func(mode string) matcher { return is(telemetry.AttrSharedBudgetMode, mode) }
 	closed := r.series(telemetry.MetricBreakerTransitions, is(telemetry.AttrBreakerState, "closed"))
 	called := sumWithout([]string{label(telemetry.AttrResult)}, rate(r.series(telemetry.MetricBreakerCalls)))
 	stuckAndCalled := "\n  " + above(r.series(telemetry.MetricBreakerState, is(telemetry.AttrBreakerState, stuck...)), 0) +
@@ -166,8 +190,18 @@ func guardAlerts(r *registry) []alert {
 		{
 			name: "ResilienceBudgetDenies", severity: warning, wait: "5m",
 			summary: budgetOf + " denies retries",
-			detail:  number + " retries/s are denied: more calls fail than the budget lets repeat.",
-			expr:    above(recordBudgetDenied, deniedHigh),
+			detail: number + " retries/s are denied: " + with(byBudget, above(processes(in(closedMode)), 0),
+				"processes that do not reach the store of the budget, and so deny every retry: "+first(wholeFormat)+
+					". See ResilienceBudgetNotShared.") + "{{ else }}more calls fail than the budget lets repeat.{{ end }}",
+			expr: above(recordBudgetDenied, deniedHigh),
+		},
+		{
+			name: "ResilienceBudgetNotShared", severity: warning, wait: "5m",
+			summary: budgetOf + " is not shared by all processes",
+			detail: whole + " of " + counted("sum("+processes()+")") + " processes do not reach its store. " +
+				"In mode closed, which denies every retry however few calls fail: " + counted(processes(in(closedMode))) +
+				". In mode local, where each decides by itself: " + counted(processes(in(localMode))) + ".",
+			expr: above(sumBy(byBudget, recorded(recordSharedBudgets, not(telemetry.AttrSharedBudgetMode, sharedMode))), 0),
 		},
 		{
 			name: "ResilienceGuardRejects", severity: warning, wait: "10m",

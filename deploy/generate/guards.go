@@ -39,14 +39,16 @@ func guardsBoard(r *registry) dashboard {
 func budgetPanels(r *registry, chosen []matcher) []panel {
 	result := label(telemetry.AttrBudgetResult)
 	return []panel{
-		chart("What is left", "Share of a full budget, in the emptiest process. At 0 retries are denied until tokens drip in.", share01,
+		chart("What is left", "Share of a full budget, in the emptiest process; of a budget that replicas share, what all of them have left. "+
+			"At 0 retries are denied until tokens drip in.", share01,
 			q(legendBudget, recorded(recordBudgetLevel, chosen...))),
 		chart("Retries by answer", "Granted retries are sent. Denied ones end their call at once: no more load for the callee.", perSecond,
 			q("{{resilience_budget_result}}: "+legendBudget, sumBy(append([]string{result}, byBudget...),
 				rateOver(r.series(telemetry.MetricBudgetWithdrawals, chosen...), grafanaSpan)))),
 		chart("Denied retries", "Retries that were denied, each second. In an outage this is the storm that did not happen.", perSecond,
 			q(legendBudget, recorded(recordBudgetDenied, chosen...))).alertsAbove(deniedHigh, "ResilienceBudgetDenies"),
-		chart("Tokens and capacity", "Retries that the budgets would grant now, and at most, of all processes together.", "none",
+		chart("Tokens that processes hold", "Retries that all processes together would grant now, and at most. Of a budget that replicas share "+
+			"these are the few that they have fetched: the rest is in \"Tokens of all replicas\".", "none",
 			q("tokens: "+legendBudget, sumBy(byBudget, r.series(telemetry.MetricBudgetTokens, chosen...))),
 			q("capacity: "+legendBudget, sumBy(byBudget, r.series(telemetry.MetricBudgetCapacity, chosen...)))).half(),
 		chart("Given back", "Granted retries that were never sent, such as those of calls that were cancelled while they waited.", perSecond,
@@ -57,21 +59,29 @@ func budgetPanels(r *registry, chosen []matcher) []panel {
 func sharedBudgetPanels(r *registry, chosen []matcher) []panel {
 	mode, result := label(telemetry.AttrSharedBudgetMode), label(telemetry.AttrResult)
 	return []panel{
-		chart("Where they decide", "Processes by mode. shared is usual; local and closed mean that the process does not reach the store.", "none",
-			q("{{resilience_shared_budget_mode}}: "+legendBudget,
-				sumBy(append([]string{mode}, byBudget...), r.series(telemetry.MetricSharedBudgetMode, chosen...)))).stacked(),
-		chart("Tokens of all replicas", "What the budget of all replicas holds beside the tokens that they hold themselves, and what it holds when full.",
-			"none",
-			q("tokens: "+legendBudget, minBy(byBudget, r.series(telemetry.MetricSharedBudgetTokens, chosen...))),
-			q("capacity: "+legendBudget, maxBy(byBudget, r.series(telemetry.MetricSharedBudgetCapacity, chosen...)))),
-		chart("Exchanges with the store", "failure and timed_out: after a lease without success the process leaves the mode shared.", perSecond,
+		chart("Where it is decided", "Processes by mode. shared: by the budget of all. The others do not reach the store: "+
+			"closed denies every retry, local leaves them to a budget of the process.", "none",
+			q("{{resilience_shared_budget_mode}}: "+legendBudget, recorded(recordSharedBudgets, chosen...))).stacked().
+			colored("^"+sharedMode+":", "green").colored("^"+localMode+":", "yellow").colored("^"+closedMode+":", "red").
+			alertsAt("ResilienceBudgetNotShared"),
+		chart("Exchanges with the store", "failure and timed_out are harmless one by one: a process leaves the mode shared "+
+			"when none has succeeded for as long as a lease.", perSecond,
 			q("{{resilience_result}}: "+legendBudget, sumBy(append([]string{result}, byBudget...),
-				rateOver(r.series(telemetry.MetricSharedBudgetExchanges, chosen...), grafanaSpan)))).stacked(),
-		chart("Latency of exchanges", "99 % of the exchanges that succeeded took less than this. No decision waits for them.", seconds,
-			traced(legendBudget, quantile(0.99, byBudget, rateOver(r.buckets(telemetry.MetricSharedBudgetLatency, chosen...), grafanaSpan)))).half(),
-		chart("Changes of mode", "Changes in five minutes. Many mean a store that comes and goes.", "none",
+				rateOver(r.series(telemetry.MetricSharedBudgetExchanges, chosen...), grafanaSpan)))).stacked().
+			colored("^success:", "green").colored("^timed_out:", "yellow").colored("^failure:", "red").
+			alertsAt("ResilienceBudgetNotShared"),
+		chart("Tokens of all replicas", "What is left in the budget of all, beside the tokens that processes hold, and what it holds when full. "+
+			"No line: no process reaches the store.", "none",
+			q("tokens: "+legendBudget, minBy(byBudget, r.series(telemetry.MetricSharedBudgetTokens, chosen...))),
+			q("capacity: "+legendBudget, maxBy(byBudget, r.series(telemetry.MetricSharedBudgetCapacity, chosen...)))).
+			alertsAt("ResilienceBudgetDenies"),
+		chart("Changes of mode", "Changes in five minutes, by the mode that processes came to. Many mean a store that comes and goes: no alert "+
+			"fires then unless retries are denied.", "none",
 			q("to {{resilience_shared_budget_mode}}: "+legendBudget,
 				sumBy(append([]string{mode}, byBudget...), increase(r.series(telemetry.MetricSharedBudgetChanges, chosen...), window)))).half(),
+		chart("Latency of exchanges", "99 % of the exchanges that succeeded took less than this. No call waits for them. Near the timeout, "+
+			"500 ms by default, they begin to fail.", seconds,
+			traced(legendBudget, quantile(0.99, byBudget, rateOver(r.buckets(telemetry.MetricSharedBudgetLatency, chosen...), grafanaSpan)))).half(),
 	}
 }
 

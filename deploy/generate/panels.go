@@ -81,6 +81,13 @@ func (p panel) stacked() panel {
 	return p
 }
 
+// colored gives the series whose legend matches a regular expression a color.
+func (p panel) colored(pattern, color string) panel {
+	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, override{matching{"byRegexp", "/" + pattern + "/"},
+		[]property{{"color", map[string]any{"mode": "fixed", "fixedColor": color}}}})
+	return p
+}
+
 // empty says what it means if a panel has no data.
 func (p panel) empty(text string) panel {
 	p.FieldConfig.Defaults.NoValue = text

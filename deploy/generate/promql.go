@@ -112,6 +112,11 @@ func rate(selector string) string { return rateOver(selector, window) }
 
 func rateOver(selector, span string) string { return fmt.Sprintf("rate(%s[%s])", selector, span) }
 
+// lastOver is the newest value within a span.
+func lastOver(selector, span string) string {
+	return fmt.Sprintf("last_over_time(%s[%s])", selector, span)
+}
+
 func increase(selector, span string) string { return fmt.Sprintf("increase(%s[%s])", selector, span) }
 
 // Labels by which rules and panels tell series apart.
@@ -119,6 +124,7 @@ var (
 	byPolicy      = []string{"job", label(telemetry.AttrPolicyName)}
 	byComposition = []string{"job", label(telemetry.AttrPolicyName), label(telemetry.AttrCompositionReason)}
 	byBudget      = []string{"job", label(telemetry.AttrBudgetName)}
+	byBudgetMode  = []string{"job", label(telemetry.AttrBudgetName), label(telemetry.AttrSharedBudgetMode)}
 )
 
 func sumBy(labels []string, expr string) string { return aggregate("sum", labels, expr) }

@@ -32,6 +32,7 @@ const (
 	recordAmplification     = "resilience:amplification:ratio5m"
 	recordBudgetLevel       = "resilience:budget_level:ratio"
 	recordBudgetDenied      = "resilience:budget_denied:rate5m"
+	recordSharedBudgets     = "resilience:shared_budget_processes:sum"
 	recordGuardCalls        = "resilience:guard_calls:rate5m"
 	recordRejected          = "resilience:rejected:rate5m"
 	recordRejectedShare     = "resilience:rejected:ratio5m"
@@ -77,6 +78,13 @@ var notFailed = []string{
 
 // stuck are the states of breakers that do not let calls pass.
 var stuck = []string{"open", "half_open", "forced_open"}
+
+// Modes of a budget that replicas share.
+const (
+	sharedMode = "shared"
+	localMode  = "local"
+	closedMode = "closed"
+)
 
 // ruleGroups returns the recording rules. No group builds on another, as Prometheus evaluates them side by side.
 func ruleGroups(r *registry) []ruleGroup {
@@ -156,12 +164,27 @@ func guardRules(r *registry) []rule {
 		rule{what: "The share of calls that were answered by a fallback.",
 			record: recordFallbackShare,
 			expr:   ratio(recordFallbacks, sumBy(byPolicy, rate(r.series(telemetry.MetricFallbackCalls))))},
-		rule{what: "What is left of a budget, of its emptiest process: 1 is full.",
-			record: recordBudgetLevel,
-			expr: minBy(byBudget, r.series(telemetry.MetricBudgetTokens)+" / "+
-				r.series(telemetry.MetricBudgetCapacity))},
+		rule{what: "What is left of a budget, of its emptiest process: 1 is full. Of one that replicas share it is what all have left,\n" +
+			"as a process holds but a few tokens itself. Where the process does not reach the store, its own are all that it has.",
+			record: recordBudgetLevel, expr: minBy(byBudget, budgetLevel(r))},
 		rule{what: "Retries that a budget denied, each second.",
 			record: recordBudgetDenied,
 			expr:   sumBy(byBudget, rate(r.series(telemetry.MetricBudgetWithdrawals, is(telemetry.AttrBudgetResult, "denied"))))},
+		rule{what: "Processes that share a budget, by where it decides. One that has sent nothing for two minutes is gone, and does not count.",
+			record: recordSharedBudgets,
+			expr:   sumBy(byBudgetMode, lastOver(r.series(telemetry.MetricSharedBudgetMode), sentWithin))},
 	)
+}
+
+// sentWithin is two times the SDK's default interval of exports.
+const sentWithin = "2m"
+
+// budgetLevel is the share of each process's budget that is left. The mode decides which tokens count,
+// as those that a process saw in the budget of all are still there for five minutes after it has lost it.
+func budgetLevel(r *registry) string {
+	const mode = telemetry.AttrSharedBudgetMode
+	level := func(tokens, capacity string) string { return "\n  " + r.series(tokens) + " / " + r.series(capacity) }
+	return level(telemetry.MetricSharedBudgetTokens, telemetry.MetricSharedBudgetCapacity) +
+		"\n    and ignoring (" + label(mode) + ") " + r.series(telemetry.MetricSharedBudgetMode, is(mode, sharedMode)) + " == 1" +
+		"\n  or" + level(telemetry.MetricBudgetTokens, telemetry.MetricBudgetCapacity) + "\n"
 }

@@ -57,6 +57,7 @@ var imports = map[string]string{
 	"telemetry":  toolkit + "/resilience/telemetry",
 	"timeout":    toolkit + "/resilience/timeout",
 
+	"budgetredis": toolkit + "/contrib/budgetredis",
 	"generation":  toolkit + "/contrib/generation",
 	"retryaws":    toolkit + "/contrib/retryaws",
 	"retrygrpc":   toolkit + "/contrib/retrygrpc",

@@ -1,5 +1,5 @@
 // Package backend runs the real programs that the tests of this module need, on loopback and on
-// free ports: Prometheus, Jaeger and a browser.
+// free ports: Prometheus, Jaeger, Redis and a browser.
 package backend
 
 import (

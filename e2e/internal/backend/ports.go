@@ -43,7 +43,7 @@ func withAddresses(n int, start func(ctx context.Context, addresses []string) (*
 		taken := false
 		if p != nil {
 			p.Stop()
-			taken = strings.Contains(p.Log(), "address already in use")
+			taken = strings.Contains(strings.ToLower(p.Log()), "address already in use")
 		}
 		if !taken || i == tries {
 			return nil, err

@@ -59,6 +59,12 @@ func (p *Process) Stop() {
 	<-p.done
 }
 
+// Kill ends the program and everything that it has started without a word.
+func (p *Process) Kill() {
+	_ = kill(p.cmd.Process)
+	<-p.done
+}
+
 // Interrupt asks the program to end, and waits until it has. A program that does not end in time,
 // or ends with another code than 0, is an error.
 func (p *Process) Interrupt() error {

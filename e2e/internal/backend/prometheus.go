@@ -183,6 +183,20 @@ func (p *Prometheus) Rules(ctx context.Context) ([]Rule, error) {
 	return all, err
 }
 
+// An Alert is one that waits for its time, or fires.
+type Alert struct {
+	Labels      map[string]string
+	Annotations map[string]string
+	State       string // pending or firing
+}
+
+// Alerts returns the alerts of now.
+func (p *Prometheus) Alerts(ctx context.Context) ([]Alert, error) {
+	var answer struct{ Alerts []Alert }
+	err := p.api(ctx, "alerts", nil, &answer)
+	return answer.Alerts, err
+}
+
 // api decodes the data that a part of the HTTP API answers.
 func (p *Prometheus) api(ctx context.Context, part string, parameters url.Values, data any) error {
 	answer := struct {
