@@ -28,7 +28,7 @@ type document struct {
 		Name                      string
 		Tokens, Capacity          *float64
 		Granted, Denied, Refunded int64
-		History                   map[string][]*float64
+		History                   struct{ Tokens, Granted, Denied []*float64 }
 	}
 	Guards []struct {
 		Kind, Name, State string
