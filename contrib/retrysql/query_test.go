@@ -51,7 +51,9 @@ func TestRowsOutliveTheAttempt(t *testing.T) {
 	}
 	assert.Less(t, n, 20000, "but not the caller")
 	require.ErrorIs(t, rows.Err(), context.Canceled)
-	require.NoError(t, rows.Close())
+	if err := rows.Close(); err != nil { // it depends on who was faster: this, or database/sql at the end of ctx
+		require.ErrorIs(t, err, context.Canceled)
+	}
 }
 
 func TestQueryIsRetried(t *testing.T) {
