@@ -58,6 +58,24 @@ balance = math.max(math.min(balance, burst, most), 0)
 local granted = math.max(math.min(wanted, math.floor(balance / token) - reserve), 0)
 balance = balance - granted * token
 
+-- What a user may lack the right to comes before the first write: a script that fails leaves what it wrote.
+local due = now >= sweep or sweep - now > lease
+local all = due and redis.call('HGETALL', key) or {}
+redis.call('PEXPIRE', key, life)
+
+if due then -- once in a lease, forget replicas whose tokens have expired
+  sweep, out = now + lease, 0
+end
+for i = 1, #all, 2 do
+  if string.sub(all[i], 1, 2) == 'r:' and all[i] ~= id then
+    local _, _, expires, weight = string.match(all[i + 1], record)
+    if expires and tonumber(expires) > now then
+      out = out + weight
+    else
+      redis.call('HDEL', key, all[i])
+    end
+  end
+end
 if leaving then
   redis.call('HDEL', key, id)
 else
@@ -66,24 +84,8 @@ else
   redis.call('HSET', key, id, string.format('%.0f %.0f %.0f %.0f', sequence, granted, now + lease, weight))
 end
 
--- Once in a lease, forget replicas whose tokens have expired.
-if now >= sweep or sweep - now > lease then
-  sweep, out = now + lease, 0
-  local all = redis.call('HGETALL', key)
-  for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'r:' then
-      local _, _, expires, weight = string.match(all[i + 1], record)
-      if expires and tonumber(expires) > now then
-        out = out + weight
-      else
-        redis.call('HDEL', key, all[i])
-      end
-    end
-  end
-end
-
 redis.call('HSET', key, 'balance', string.format('%.17g', balance), 'at', string.format('%.0f', now),
   'out', string.format('%.0f', out), 'sweep', string.format('%.0f', sweep), 'born', string.format('%.0f', born))
 if lost then redis.call('HSET', key, 'lost', lost) end
-redis.call('PEXPIRE', key, life)
+if not known[1] then redis.call('PEXPIRE', key, life) end -- it was not there above
 return {granted, math.floor(balance / token), now}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/observable-go/toolkit/contrib/budgetredis"
+	"github.com/observable-go/toolkit/internal/signaltest"
 	"github.com/observable-go/toolkit/resilience/budget"
 	"github.com/observable-go/toolkit/resilience/telemetry"
 )
@@ -179,10 +180,29 @@ func TestLeastRights(t *testing.T) {
 	require.NoError(t, b.Close())
 	assert.InDelta(t, 0, stateOf(t, admin).out, 0, "it was let to leave")
 
+	for _, missing := range []string{"evalsha", "time", "hmget", "hset", "hgetall", "pexpire"} {
+		lacking(t, admin, client, missing)
+	}
 	other := newBudget(t, client, budgetredis.WithKeyPrefix("elsewhere:"))
 	require.Eventually(t, func() bool {
 		refused, err := admin.Do(t.Context(), "ACL", "LOG", "1").Slice()
 		return err == nil && len(refused) > 0
 	}, 5*time.Second, 10*ms)
 	assert.Equal(t, budgetredis.Closed, other.Mode())
+}
+
+// lacking takes a right away. The budget is closed then and says why, and nothing is half written.
+func lacking(t *testing.T, admin, client *redis.Client, right string) {
+	t.Helper()
+	require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "budget", "-"+right).Err())
+	defer func() { require.NoError(t, admin.Do(t.Context(), "ACL", "SETUSER", "budget", "+"+right).Err()) }()
+	require.NoError(t, admin.FlushAll(t.Context()).Err())
+	signals := signaltest.New()
+	b := observedBudget(t, client, budgetredis.WithFloor(500), budgetredis.WithTelemetry(signals.Metrics()...))
+	require.Eventually(t, func() bool {
+		return signals.Metric(t, telemetry.MetricSharedBudgetExchanges)["shop failure"] > 3
+	}, 10*time.Second, 5*ms)
+	assert.Equal(t, budgetredis.Closed, b.Mode(), right)
+	assert.Zero(t, signals.Metric(t, telemetry.MetricSharedBudgetExchanges)["shop success"], right)
+	assert.Zero(t, admin.DBSize(t.Context()).Val(), right)
 }
