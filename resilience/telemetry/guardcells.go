@@ -76,7 +76,7 @@ func (g *guardInstruments) makeInstruments(kind guardKind, meter metric.Meter) (
 	g.kind = kind
 	g.names.make = func(name string, other *guardCells) *guardCells { return newGuardCells(kind, name, other) }
 	counter := orElse[metric.Int64ObservableCounter](noop.Int64ObservableCounter{})
-	if t := table.calls; t.name != "" {
+	if t := table.counter(); t.name != "" {
 		calls := counter(meter.Int64ObservableCounter(t.name, metric.WithUnit(t.unit), metric.WithDescription(t.description)))
 		g.calls = calls
 		observables = append(observables, calls)
@@ -93,7 +93,7 @@ func (g *guardInstruments) makeInstruments(kind guardKind, meter metric.Meter) (
 		}
 		observables = append(observables, observable)
 	}
-	if t := table.times; t.name != "" {
+	if t := table.histogram(); t.name != "" {
 		g.times = orElse[metric.Float64Histogram](noop.Float64Histogram{})(meter.Float64Histogram(t.name, metric.WithUnit("s"),
 			metric.WithDescription(t.description), metric.WithExplicitBucketBoundaries(secondsOfCalls...)))
 	}

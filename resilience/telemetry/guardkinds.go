@@ -105,20 +105,26 @@ func (m *guardMetrics) nameKey() attribute.Key {
 	return AttrPolicyName
 }
 
-// A counterMetric is a counter.
+// A counterMetric is a counter: of calls through the guard, unless it says something else.
 type counterMetric struct{ name, unit, description string }
 
-// callsThrough is the counter of the calls through a guard.
-func callsThrough(name, guard string) counterMetric {
-	return counterMetric{name, "{call}", "Calls through " + guard + " by result."}
+// counter is the counter of the kind.
+func (m *guardMetrics) counter() counterMetric {
+	if m.calls.unit != "" {
+		return m.calls
+	}
+	return counterMetric{m.calls.name, "{call}", "Calls through " + m.what + " by result."}
 }
 
-// A timesMetric is a histogram of seconds.
+// A timesMetric is a histogram of seconds: of waits in the guard, unless it says something else.
 type timesMetric struct{ name, description string }
 
-// waitsIn is the histogram of the waits in a guard.
-func waitsIn(name, guard string) timesMetric {
-	return timesMetric{name, "Waits of calls that " + guard + " made wait and then let through."}
+// histogram is the histogram of the kind.
+func (m *guardMetrics) histogram() timesMetric {
+	if m.times.description != "" {
+		return m.times
+	}
+	return timesMetric{m.times.name, "Waits of calls that " + m.what + " made wait and then let through."}
 }
 
 // An eventMetric is a counter of what is no call, with a series for each value of an
@@ -152,7 +158,7 @@ var breakerStates = []string{"closed", "open", "half_open", "forced_open", "disa
 
 var guardTable = [numKinds]guardMetrics{
 	kindBreaker: {
-		name: "breaker", what: "a circuit breaker", calls: callsThrough(MetricBreakerCalls, "a circuit breaker"),
+		name: "breaker", what: "a circuit breaker", calls: counterMetric{name: MetricBreakerCalls},
 		results: []Result{ResultSuccess, ResultFailure, ResultIgnored, ResultRejected},
 		events: eventMetric{
 			MetricBreakerTransitions, "{transition}", "Changes of a breaker's state by the state that it came to.",
@@ -165,7 +171,7 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindBulkhead: {
-		name: "bulkhead", what: "a bulkhead", calls: callsThrough(MetricBulkheadCalls, "a bulkhead"), results: admission, times: waitsIn(MetricBulkheadWait, "a bulkhead"),
+		name: "bulkhead", what: "a bulkhead", calls: counterMetric{name: MetricBulkheadCalls}, results: admission, times: timesMetric{name: MetricBulkheadWait},
 		levels: []levelMetric{
 			{MetricBulkheadLimit, "{call}", "Calls that the bulkhead lets run at a time.", true, "", nil},
 			{MetricBulkheadInflight, "{call}", "Calls that run.", true, "", nil},
@@ -173,18 +179,18 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindRateLimit: {
-		name: "ratelimit", what: "a rate limit", calls: callsThrough(MetricRateLimitCalls, "a rate limit"), results: admission, times: waitsIn(MetricRateLimitWait, "a rate limit"),
+		name: "ratelimit", what: "a rate limit", calls: counterMetric{name: MetricRateLimitCalls}, results: admission, times: timesMetric{name: MetricRateLimitWait},
 		levels: []levelMetric{{MetricRateLimitRate, "{call}/s", "Calls that the limit allows in the long run.", false, "", nil}},
 	},
 	kindAdaptive: {
-		name: "adaptive", what: "an adaptive rate limit", calls: callsThrough(MetricAdaptiveCalls, "an adaptive rate limit"), results: admission, times: waitsIn(MetricAdaptiveWait, "an adaptive rate limit"),
+		name: "adaptive", what: "an adaptive rate limit", calls: counterMetric{name: MetricAdaptiveCalls}, results: admission, times: timesMetric{name: MetricAdaptiveWait},
 		levels: []levelMetric{
 			{MetricAdaptiveRate, "{call}/s", "Calls that the adaptive limit allows, while there is one.", false, "", nil},
 			{MetricAdaptiveMeasured, "{call}/s", "Calls that came back, smoothed.", false, "", nil},
 		},
 	},
 	kindThrottle: {
-		name: "throttle", what: "a throttle", calls: callsThrough(MetricThrottleCalls, "a throttle"), results: []Result{ResultAdmitted, ResultRejected},
+		name: "throttle", what: "a throttle", calls: counterMetric{name: MetricThrottleCalls}, results: []Result{ResultAdmitted, ResultRejected},
 		levels: []levelMetric{{MetricThrottleRatio, "1", "Probability with which the throttle rejects a call.", false, "", nil}},
 	},
 	kindDelays: {
@@ -195,10 +201,10 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindTimeout: {
-		name: "timeout", what: "a timeout", calls: callsThrough(MetricTimeoutCalls, "a timeout"), results: []Result{ResultCompleted, ResultTimedOut, ResultPanic},
+		name: "timeout", what: "a timeout", calls: counterMetric{name: MetricTimeoutCalls}, results: []Result{ResultCompleted, ResultTimedOut, ResultPanic},
 	},
 	kindHedge: {
-		name: "hedge", what: "a hedge", calls: callsThrough(MetricHedgeCalls, "a hedge"),
+		name: "hedge", what: "a hedge", calls: counterMetric{name: MetricHedgeCalls},
 		results: []Result{ResultPrimary, ResultHedge, ResultFailed, ResultCanceled, ResultPanic},
 		events: eventMetric{
 			MetricHedgeCopies, "{copy}", "Copies beyond the first that were due, and copies that panicked after their call had ended.",
@@ -207,7 +213,7 @@ var guardTable = [numKinds]guardMetrics{
 		levels: []levelMetric{{MetricHedgeDelay, "s", "Delay before the next copy is sent.", false, "", nil}},
 	},
 	kindFallback: {
-		name: "fallback", what: "a fallback", calls: callsThrough(MetricFallbackCalls, "a fallback"),
+		name: "fallback", what: "a fallback", calls: counterMetric{name: MetricFallbackCalls},
 		results: []Result{ResultPrimary, ResultPassed, ResultFallback, ResultFailed, ResultPanic},
 	},
 	kindSharedBudget: {
