@@ -171,7 +171,8 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindBulkhead: {
-		name: "bulkhead", what: "a bulkhead", calls: counterMetric{name: MetricBulkheadCalls}, results: admission, times: timesMetric{name: MetricBulkheadWait},
+		name: "bulkhead", what: "a bulkhead",
+		calls: counterMetric{name: MetricBulkheadCalls}, results: admission, times: timesMetric{name: MetricBulkheadWait},
 		levels: []levelMetric{
 			{MetricBulkheadLimit, "{call}", "Calls that the bulkhead lets run at a time.", true, "", nil},
 			{MetricBulkheadInflight, "{call}", "Calls that run.", true, "", nil},
@@ -179,18 +180,21 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindRateLimit: {
-		name: "ratelimit", what: "a rate limit", calls: counterMetric{name: MetricRateLimitCalls}, results: admission, times: timesMetric{name: MetricRateLimitWait},
+		name: "ratelimit", what: "a rate limit",
+		calls: counterMetric{name: MetricRateLimitCalls}, results: admission, times: timesMetric{name: MetricRateLimitWait},
 		levels: []levelMetric{{MetricRateLimitRate, "{call}/s", "Calls that the limit allows in the long run.", false, "", nil}},
 	},
 	kindAdaptive: {
-		name: "adaptive", what: "an adaptive rate limit", calls: counterMetric{name: MetricAdaptiveCalls}, results: admission, times: timesMetric{name: MetricAdaptiveWait},
+		name: "adaptive", what: "an adaptive rate limit",
+		calls: counterMetric{name: MetricAdaptiveCalls}, results: admission, times: timesMetric{name: MetricAdaptiveWait},
 		levels: []levelMetric{
 			{MetricAdaptiveRate, "{call}/s", "Calls that the adaptive limit allows, while there is one.", false, "", nil},
 			{MetricAdaptiveMeasured, "{call}/s", "Calls that came back, smoothed.", false, "", nil},
 		},
 	},
 	kindThrottle: {
-		name: "throttle", what: "a throttle", calls: counterMetric{name: MetricThrottleCalls}, results: []Result{ResultAdmitted, ResultRejected},
+		name: "throttle", what: "a throttle",
+		calls: counterMetric{name: MetricThrottleCalls}, results: []Result{ResultAdmitted, ResultRejected},
 		levels: []levelMetric{{MetricThrottleRatio, "1", "Probability with which the throttle rejects a call.", false, "", nil}},
 	},
 	kindDelays: {
@@ -201,7 +205,8 @@ var guardTable = [numKinds]guardMetrics{
 		},
 	},
 	kindTimeout: {
-		name: "timeout", what: "a timeout", calls: counterMetric{name: MetricTimeoutCalls}, results: []Result{ResultCompleted, ResultTimedOut, ResultPanic},
+		name: "timeout", what: "a timeout",
+		calls: counterMetric{name: MetricTimeoutCalls}, results: []Result{ResultCompleted, ResultTimedOut, ResultPanic},
 	},
 	kindHedge: {
 		name: "hedge", what: "a hedge", calls: counterMetric{name: MetricHedgeCalls},
