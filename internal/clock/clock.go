@@ -68,6 +68,20 @@ func WithTimeoutCause(ctx context.Context, c Clock, d time.Duration, cause error
 	return context.WithTimeoutCause(ctx, d, cause)
 }
 
+// A Canceler is a clock whose waits do not notice the end of a context of package context.
+type Canceler interface {
+	// WithCancelCause is context.WithCancelCause, with a context whose end they notice.
+	WithCancelCause(ctx context.Context) (context.Context, context.CancelCauseFunc)
+}
+
+// WithCancelCause is context.WithCancelCause, by c if that is a [Canceler].
+func WithCancelCause(ctx context.Context, c Clock) (context.Context, context.CancelCauseFunc) {
+	if canceler, ok := c.(Canceler); ok {
+		return canceler.WithCancelCause(ctx)
+	}
+	return context.WithCancelCause(ctx)
+}
+
 // Go runs f in a goroutine of its own.
 func Go(c Clock, f func()) {
 	if c != nil {

@@ -21,6 +21,8 @@ type room struct {
 	// may is what it may import besides: packages of this module by their path in it,
 	// others by their whole path.
 	may []string
+	// seeded rooms draw numbers by a seed, so that the same one tells the same story.
+	seeded bool
 }
 
 const (
@@ -28,6 +30,8 @@ const (
 	tests = -1
 	// kit is the floor of packages that only tests import. They may import anything.
 	kit = -2
+	// garden is the floor of programs: they read the time, as nobody runs them under another.
+	garden = 4
 	// annex is the floor of the modules below contrib: each knows the library of one client.
 	annex = 3
 )
@@ -92,6 +96,16 @@ var rooms = []room{
 		"go.opentelemetry.io/otel/metric", "internal/clock", "resilience", "resilience/telemetry",
 	}},
 	{path: "deploy/generate", floor: 2, never: slices.Concat(network, chance), may: []string{"resilience/telemetry", "gopkg.in/yaml.v3"}},
+
+	{path: "lab", floor: garden, never: chance, may: []string{"lab/gallery", "lab/scenario", "lab/web"}},
+	{path: "lab/gallery", floor: 2, never: slices.Concat(network, chance), may: []string{"lab/scenario"}},
+	{path: "lab/model", floor: 1, never: network, seeded: true, may: append([]string{"lab/sim"}, floor0...)},
+	{path: "lab/scenario", floor: 2, never: slices.Concat(network, chance), may: append([]string{
+		"gopkg.in/yaml.v3", "lab/model", "lab/sim", "resilience/adaptive", "resilience/breaker", "resilience/budget", "resilience/hedge",
+		"resilience/retry",
+	}, floor0...)},
+	{path: "lab/sim", floor: 1, never: network, seeded: true, may: []string{"internal/clock"}},
+	{path: "lab/web", floor: garden, may: []string{"gopkg.in/yaml.v3", "lab/gallery", "lab/scenario"}},
 
 	{path: "internal/signaltest", floor: kit},
 	{path: "internal/house", floor: tests},

@@ -80,7 +80,7 @@ func (c *call[T]) start() {
 	if number > 1 {
 		ctx = resilience.WithAttempt(ctx, resilience.Attempt{Policy: c.hedge.name, Number: number, Max: c.hedge.copies})
 	}
-	limited, cancel := context.WithCancelCause(ctx)
+	limited, cancel := clock.WithCancelCause(ctx, c.hedge.clock)
 	c.cancels[number-1] = cancel
 	scoped, end := resilience.Scope(c.ctx, limited)
 	clock.Go(c.hedge.clock, func() { c.copy(scoped, number, end) })
